@@ -1,0 +1,89 @@
+"""Puts announcements on the wire: at once, or paced for each interface where `garp_interval` asks for it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from pyvrrp.engine.streams import KernelFailed, Report
+from pyvrrp.errors import KernelError
+from pyvrrp.net.system import System
+
+
+class Announcer:
+    """Sends announcement frames and keeps those that have to wait their turn."""
+
+    __slots__ = ("_next_us", "_report", "_system", "_waiting")
+
+    def __init__(self, system: System, report: Callable[[Report], None]) -> None:
+        self._system = system
+        self._report = report
+        self._waiting: dict[tuple[int, int], deque[tuple[object, bytes, int]]] = {}
+        self._next_us: dict[tuple[int, int], int] = {}
+
+    @property
+    def next_deadline_us(self) -> int | None:
+        """When the next frame may go; None when none waits."""
+        return min((self._next_us[lane] for lane in self._waiting), default=None)
+
+    def send(
+        self,
+        owner: object,
+        frames: Sequence[tuple[int, int, bytes]],
+        arp_interval_us: int,
+        na_interval_us: int,
+        now_us: int,
+    ) -> None:
+        """
+        Send frames.
+
+        Args:
+            owner: Whose they are, for `forget`.
+            frames: Interface index, IP version and octets of each.
+            arp_interval_us: Pause between gratuitous ARPs of one interface; 0 for none.
+            na_interval_us: Pause between Neighbor Advertisements of one interface; 0 for none.
+            now_us: Monotonic time.
+        """
+        at_once = []
+        for index, version, frame in frames:
+            gap_us = arp_interval_us if version == 4 else na_interval_us
+            lane = (index, version)
+            if gap_us or lane in self._waiting:
+                self._waiting.setdefault(lane, deque()).append((owner, frame, gap_us))
+                self._next_us.setdefault(lane, now_us)
+            else:
+                at_once.append((index, frame))
+        if at_once:
+            self._put(at_once)
+        if self._waiting:
+            self.wake(now_us)
+
+    def wake(self, now_us: int) -> None:
+        """Send what may go now."""
+        due = []
+        for lane, queue in list(self._waiting.items()):
+            while queue and self._next_us[lane] <= now_us:
+                _, frame, gap_us = queue.popleft()
+                due.append((lane[0], frame))
+                self._next_us[lane] = max(self._next_us[lane], now_us - gap_us) + gap_us
+            if not queue:
+                del self._waiting[lane]
+        for lane in [lane for lane, at in self._next_us.items() if lane not in self._waiting and at <= now_us]:
+            del self._next_us[lane]
+        if due:
+            self._put(due)
+
+    def forget(self, owner: object) -> None:
+        """Drop what waits for that owner: it is MASTER no more."""
+        for lane, queue in list(self._waiting.items()):
+            kept = deque(item for item in queue if item[0] is not owner)
+            if kept:
+                self._waiting[lane] = kept
+            else:
+                del self._waiting[lane]
+
+    def _put(self, frames: Sequence[tuple[int, bytes]]) -> None:
+        try:
+            self._system.announce(frames)
+        except KernelError as error:
+            self._report(KernelFailed(None, error.operation, str(error)))

@@ -1,0 +1,93 @@
+"""
+What one wake-up wants of the kernel, gathered over all instances and carried out together.
+
+The order is that of a take-over: advertisements first (they must not wait for addresses), then address changes in one
+netlink batch, then announcements, then reports. What fails is handed back to its instance, never lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from pyvrrp.engine.streams import KernelFailed, Report
+from pyvrrp.errors import KernelError
+from pyvrrp.net.system import Datagram, System, VirtualAddress
+
+if TYPE_CHECKING:
+    from pyvrrp.engine.instance import InstanceRunner
+
+
+class Batch:
+    """Wishes of one wake-up."""
+
+    __slots__ = ("_addresses", "_announcements", "_reports", "_sends")
+
+    def __init__(self) -> None:
+        self._sends: list[tuple[InstanceRunner, Sequence[Datagram]]] = []
+        self._addresses: list[tuple[bool, InstanceRunner, VirtualAddress]] = []
+        self._announcements: list[tuple[InstanceRunner, int, Sequence[VirtualAddress]]] = []
+        self._reports: list[Report] = []
+
+    def send(self, runner: InstanceRunner, datagrams: Sequence[Datagram]) -> None:
+        """Send these advertisements."""
+        self._sends.append((runner, datagrams))
+
+    def install(self, runner: InstanceRunner, addresses: Sequence[VirtualAddress]) -> None:
+        """Install these addresses."""
+        self._addresses += [(True, runner, address) for address in addresses]
+
+    def remove(self, runner: InstanceRunner, addresses: Sequence[VirtualAddress]) -> None:
+        """Remove these addresses."""
+        self._addresses += [(False, runner, address) for address in addresses]
+
+    def announce(self, runner: InstanceRunner, rounds: int, addresses: Sequence[VirtualAddress]) -> None:
+        """Announce these addresses, so many times each."""
+        self._announcements.append((runner, rounds, addresses))
+
+    def report(self, report: Report) -> None:
+        """Tell control, when all else is done."""
+        self._reports.append(report)
+
+    def carry_out(self, system: System, now_us: int, report: Callable[[Report], None]) -> None:
+        """Do it all and be empty again."""
+        if self._sends:
+            sends, self._sends = self._sends, []
+            for runner, datagrams in sends:
+                self._transmit(runner, datagrams)
+        if self._addresses:
+            addresses, self._addresses = self._addresses, []
+            self._apply(system, addresses, now_us)
+        if self._announcements:
+            announcements, self._announcements = self._announcements, []
+            for runner, rounds, wanted in announcements:
+                runner.announce(rounds, wanted, now_us)
+        if self._reports:
+            reports, self._reports = self._reports, []
+            for item in reports:
+                report(item)
+
+    def _transmit(self, runner: InstanceRunner, datagrams: Sequence[Datagram]) -> None:
+        listener = runner.listener
+        if listener is None:  # the interface is gone: there is nobody to tell
+            return
+        try:
+            listener.sock.send(datagrams)
+        except KernelError as error:
+            runner.count("send-errors")
+            if runner.link is not None and runner.link.usable:
+                self.report(KernelFailed(runner.settings.name, error.operation, str(error)))
+
+    def _apply(self, system: System, addresses: list[tuple[bool, InstanceRunner, VirtualAddress]], now_us: int) -> None:
+        start = 0
+        for end in range(1, len(addresses) + 1):
+            if end < len(addresses) and addresses[end][0] == addresses[start][0]:
+                continue
+            run, start = addresses[start:end], end
+            wanted = [address for _, _, address in run]
+            installing = run[0][0]
+            results = system.install(wanted) if installing else system.remove(wanted)
+            for (_, runner, address), error in zip(run, results, strict=True):
+                if error is not None:
+                    runner.address_failed(address, installing=installing, now_us=now_us)
+                    self.report(KernelFailed(runner.settings.name, error.operation, str(error)))

@@ -1,0 +1,378 @@
+"""
+The engine: what may never be late. `Engine.step` is one wake-up, `run` drives it in an event loop.
+
+In every wake-up: commands, news of the kernel, then all sockets are read, and only then are deadlines looked at, so
+that no master is declared silent whose advertisement is already here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from pyvrrp.engine.announcer import Announcer
+from pyvrrp.engine.batch import Batch
+from pyvrrp.engine.instance import InstanceRunner, Key
+from pyvrrp.engine.listener import Listener
+from pyvrrp.engine.streams import (
+    Ask,
+    ClearFault,
+    Command,
+    Configure,
+    KernelFailed,
+    RaiseFault,
+    Report,
+    SetPriority,
+    Status,
+    Stop,
+    Stopped,
+)
+from pyvrrp.errors import KernelError
+from pyvrrp.net.system import (
+    AddressAdded,
+    AddressRemoved,
+    AssignedAddress,
+    Link,
+    LinkChanged,
+    LinkRemoved,
+    Readable,
+    Resynchronise,
+    System,
+)
+from pyvrrp.protocol.constants import Family, IPAddress
+from pyvrrp.protocol.events import PriorityChanged
+
+AUDIT_US: Final = 30_000_000
+"""The kernel's links and addresses are compared with ours that often, should news ever have been lost unnoticed."""
+
+REOPEN_US: Final = 1_000_000
+"""A socket that could not be opened is tried again after this time."""
+
+_Port = tuple[str, Family, IPAddress | None, IPAddress | None]
+
+
+def _port(key: Key) -> _Port:
+    return (key.interface, key.family, key.destination, key.source)
+
+
+class Engine:
+    """
+    All instances of one network namespace.
+
+    Attributes:
+        readables: What to watch, by file descriptor; replaced as a whole when it changes.
+        stopped: `Stop` was carried out.
+    """
+
+    def __init__(self, system: System, report: Callable[[Report], None]) -> None:
+        self._system = system
+        self._report = report
+        self._commands: deque[Command] = deque()
+        self._batch = Batch()
+        self._announcer = Announcer(system, report)
+        self._runners: dict[str, InstanceRunner] = {}
+        self._listeners: dict[_Port, Listener] = {}
+        self._links: dict[str, Link] = {}
+        self._addresses: list[AssignedAddress] = []
+        self._monitor = system.monitor()
+        self._next_scan_us: int | None = None
+        self._next_audit_us = system.now_us() + AUDIT_US
+        self._reopen_us: int | None = None
+        self.stopped = False
+        self.readables: dict[int, Readable] = {}
+        self._read_world()
+        self._list_readables()
+
+    @property
+    def next_router_deadline_us(self) -> int | None:
+        """The earliest deadline of a state machine; what the simulator's traces tell."""
+        deadlines = [runner.router.next_deadline_us for runner in self._runners.values()]
+        return min((at for at in deadlines if at is not None), default=None)
+
+    def command(self, command: Command) -> None:
+        """Take a command; it is carried out in the next `step`."""
+        self._commands.append(command)
+
+    def step(self) -> int | None:
+        """
+        One wake-up: do all that is due.
+
+        Returns:
+            When to wake it next, in microseconds of the system's clock (it may be now); None for only on news.
+        """
+        batch = self._batch
+        now_us = self._system.now_us()
+        while self._commands:
+            self._obey(self._commands.popleft(), now_us)
+        if self.stopped:
+            return None
+        self._hear_news(now_us)
+        complete = self._drain(now_us)
+        now_us = self._system.now_us()
+        if complete:
+            self._wake_due(now_us)
+        for listener in self._listeners.values():
+            deadline_us = listener.complaints.next_deadline_us
+            if deadline_us is not None and now_us >= deadline_us:
+                listener.complaints.flush(now_us, batch)
+        if self._reopen_us is not None and now_us >= self._reopen_us:
+            self._reopen_us = None
+            self._look(now_us)
+        if now_us >= self._next_audit_us:
+            self._next_audit_us = now_us + AUDIT_US
+            self._read_world()
+            self._look(now_us)
+        batch.carry_out(self._system, now_us, self._report)
+        announce_us = self._announcer.next_deadline_us
+        if announce_us is not None and now_us >= announce_us:
+            self._announcer.wake(now_us)
+        if not complete:
+            return now_us
+        return self._next_deadline_us()
+
+    def close(self) -> None:
+        """Close all sockets; addresses and states stay as they are (use `Stop` for an orderly end)."""
+        for listener in self._listeners.values():
+            listener.sock.close()
+        self._listeners.clear()
+        self._monitor.close()
+        self.readables = {}
+
+    # Commands
+
+    def _obey(self, command: Command, now_us: int) -> None:
+        match command:
+            case Configure():
+                self._configure(command, now_us)
+            case SetPriority(name, priority):
+                if runner := self._runners.get(name):
+                    runner.tell(PriorityChanged(priority), now_us, self._batch)
+            case RaiseFault(name, cause, detail):
+                if runner := self._runners.get(name):
+                    runner.object(cause, detail, now_us, self._batch)
+            case ClearFault(name, cause):
+                if runner := self._runners.get(name):
+                    runner.release(cause, now_us, self._batch)
+            case Ask(token):
+                self._batch.carry_out(self._system, now_us, self._report)
+                self._report(self._status(token, now_us))
+            case Stop():
+                for runner in self._runners.values():
+                    runner.stop(now_us, self._batch)
+                self._batch.carry_out(self._system, now_us, self._report)
+                self._runners.clear()
+                self.close()
+                self.stopped = True
+                self._report(Stopped())
+        self._next_scan_us = now_us
+
+    def _configure(self, command: Configure, now_us: int) -> None:
+        old = {runner.key: runner for runner in self._runners.values()}
+        kept: dict[str, InstanceRunner] = {}
+        for settings in command.instances:
+            fresh = InstanceRunner(settings, self._links, self._announcer, now_us)
+            runner = old.pop(fresh.key, None)
+            if runner is None:
+                kept[settings.name] = fresh
+            else:
+                if runner.settings != settings:
+                    runner.update(settings, now_us, self._batch)
+                kept[settings.name] = runner
+        for runner in old.values():
+            runner.stop(now_us, self._batch)
+            runner.attach(None)
+        self._batch.carry_out(self._system, now_us, self._report)
+        self._runners = kept
+        self._look(now_us)
+        for runner in kept.values():
+            runner.start(now_us, self._batch)
+
+    def _status(self, token: int, now_us: int) -> Status:
+        try:
+            names = {link.index: link.name for link in self._system.links()}
+            present = [(names.get(a.index, ""), a.address.ip) for a in self._system.addresses()]
+        except KernelError as error:
+            present = []
+            self._report(KernelFailed(None, error.operation, str(error)))
+        interfaces: dict[str, dict[str, int]] = {}
+        for listener in self._listeners.values():
+            counters = interfaces.setdefault(listener.interface, {})
+            for reason, count in listener.counters.items():
+                counters[reason] = counters.get(reason, 0) + count
+        return Status(token, now_us, tuple(r.status(present) for r in self._runners.values()), interfaces)
+
+    # The world
+
+    def _read_world(self) -> None:
+        try:
+            links, addresses = self._system.links(), self._system.addresses()
+        except KernelError as error:
+            self._report(KernelFailed(None, error.operation, str(error)))
+            return
+        self._links.clear()
+        self._links.update({link.name: link for link in links})
+        self._addresses = list(addresses)
+
+    def _hear_news(self, now_us: int) -> None:
+        try:
+            news = self._monitor.receive()
+        except KernelError as error:
+            self._report(KernelFailed(None, error.operation, str(error)))
+            news = (Resynchronise(),)
+        if not news:
+            return
+        again = False
+        for event in news:
+            match event:
+                case LinkChanged(link):
+                    for name in [n for n, known in self._links.items() if known.index == link.index]:
+                        del self._links[name]  # it may have been renamed
+                    self._links[link.name] = link
+                case LinkRemoved(index, _):
+                    for name in [n for n, known in self._links.items() if known.index == index]:
+                        del self._links[name]
+                case AddressAdded() | AddressRemoved() | Resynchronise():
+                    again = True
+        if again:  # the kernel is the truth: a batch of news may tell of addresses that came and went
+            self._read_world()
+        self._look(now_us)
+
+    def _look(self, now_us: int) -> None:
+        """Let every instance see its interface, and see that each has its socket."""
+        for runner in self._runners.values():
+            runner.look(self._links.get(runner.settings.interface), self._addresses, now_us, self._batch)
+        self._open_sockets(now_us)
+        self._next_scan_us = now_us
+
+    def _open_sockets(self, now_us: int) -> None:
+        wanted: dict[_Port, list[InstanceRunner]] = {}
+        for runner in self._runners.values():
+            if runner.link is not None:
+                wanted.setdefault(_port(runner.key), []).append(runner)
+            else:
+                runner.attach(None)
+        for port, listener in list(self._listeners.items()):
+            link = self._links.get(port[0])
+            if port not in wanted or link is None or link.index != listener.index:
+                listener.sock.close()
+                del self._listeners[port]
+        for port, runners in wanted.items():
+            served = self._listeners.get(port) or self._open(port, runners, now_us)
+            for runner in runners:
+                if runner.listener is not served:
+                    runner.attach(served)
+                if served is not None:
+                    runner.no_socket(None, now_us, self._batch)
+        self._list_readables()
+
+    def _open(self, port: _Port, runners: list[InstanceRunner], now_us: int) -> Listener | None:
+        interface, family, destination, _ = port
+        link = self._links[interface]
+        try:
+            sock = self._system.open_socket(link, family, destination)
+        except KernelError as error:
+            for runner in runners:
+                runner.no_socket(str(error), now_us, self._batch)
+            self._reopen_us = now_us + REOPEN_US
+            return None
+        listener = self._listeners[port] = Listener(sock, link)
+        return listener
+
+    def _list_readables(self) -> None:
+        readables: dict[int, Readable] = {}
+        for readable in (self._monitor, *(listener.sock for listener in self._listeners.values())):
+            if readable.fileno() >= 0:
+                readables[readable.fileno()] = readable
+        self.readables = readables
+
+    # Packets and deadlines
+
+    def _drain(self, now_us: int) -> bool:
+        complete = True
+        served = frozenset(listener.own for listener in self._listeners.values() if listener.own is not None)
+        for port, listener in list(self._listeners.items()):
+            try:
+                complete = listener.drain(now_us, self._batch, served) and complete
+            except KernelError as error:
+                listener.sock.close()
+                self._listeners.pop(port, None)
+                for runner in list(listener.runners.values()):
+                    runner.attach(None)
+                    runner.no_socket(str(error), now_us, self._batch)
+                self._reopen_us = now_us + REOPEN_US
+                self._list_readables()
+            if listener.changed:
+                listener.changed = False
+                self._next_scan_us = now_us
+        return complete
+
+    def _wake_due(self, now_us: int) -> None:
+        if self._next_scan_us is not None and now_us >= self._next_scan_us:
+            for runner in self._runners.values():
+                deadline_us = runner.next_deadline_us
+                if deadline_us is not None and now_us >= deadline_us:
+                    runner.wake(now_us, self._batch)
+
+    def _next_deadline_us(self) -> int | None:
+        deadlines = [runner.next_deadline_us for runner in self._runners.values()]
+        self._next_scan_us = min((at for at in deadlines if at is not None), default=None)
+        others = [listener.complaints.next_deadline_us for listener in self._listeners.values()]
+        candidates = (self._next_scan_us, self._announcer.next_deadline_us, self._reopen_us, self._next_audit_us)
+        return min((at for at in (*candidates, *others) if at is not None), default=None)
+
+
+class EngineDriver:
+    """Wakes an engine in an asyncio event loop: when something can be read, when a deadline comes, when told to."""
+
+    def __init__(self, engine: Engine, system: System, loop: asyncio.AbstractEventLoop) -> None:
+        self._engine = engine
+        self._system = system
+        self._loop = loop
+        self._watched: dict[int, Readable] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._soon: asyncio.Handle | None = None
+
+    def command(self, command: Command) -> None:
+        """Hand a command to the engine and wake it."""
+        self._engine.command(command)
+        if self._soon is None:
+            self._soon = self._loop.call_soon(self.wake)
+
+    def wake(self) -> None:
+        """Step the engine and arm its next deadline."""
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadline_us = self._engine.step()
+        if self._engine.readables is not self._watched:
+            self._watch(self._engine.readables)
+        if deadline_us is None:
+            return
+        delay_us = deadline_us - self._system.now_us()
+        if delay_us <= 0:
+            self._soon = self._loop.call_soon(self.wake)
+        else:
+            self._timer = self._loop.call_later(delay_us / 1e6, self.wake)
+
+    def close(self) -> None:
+        """Watch nothing any more and close the engine's sockets."""
+        for handle in (self._timer, self._soon):
+            if handle is not None:
+                handle.cancel()
+        self._timer = self._soon = None
+        self._watch({})
+        self._engine.close()
+
+    def _watch(self, readables: dict[int, Readable]) -> None:
+        for fd, readable in self._watched.items():
+            if readables.get(fd) is not readable:
+                self._loop.remove_reader(fd)
+        for fd, readable in readables.items():
+            if self._watched.get(fd) is not readable:
+                self._loop.add_reader(fd, self.wake)
+        self._watched = readables

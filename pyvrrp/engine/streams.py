@@ -1,0 +1,238 @@
+"""
+What control and engine say to each other: commands down, reports up, all of them small frozen values.
+
+In a library user's program both run in one event loop; the daemon may put the engine into a process of its own. So
+nothing here holds a socket, a callback or a word for people, and the engine never waits for an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from pyvrrp.errors import DropReason
+from pyvrrp.net.system import VirtualAddress
+from pyvrrp.protocol.actions import Remark, Transition
+from pyvrrp.protocol.announcing import AnnouncementSettings
+from pyvrrp.protocol.constants import AUTH_NONE, Family, IPAddress
+from pyvrrp.protocol.receive import ListMismatch, Notice
+from pyvrrp.protocol.router import RouterSettings
+from pyvrrp.protocol.states import State
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceSettings:
+    """
+    All the engine knows of one instance.
+
+    Attributes:
+        name: For reports; unique.
+        interface: Interface of the advertisements.
+        router: Settings of the state machine; they hold VRID, family and version.
+        vips: Addresses that are advertised and installed, in the order of the advertisement.
+        excluded: Addresses that are only installed.
+        source: Source address of advertisements; None is the interface's primary address (IPv6: link-local).
+        group: Multicast group; None for the family's own. Meaningless with *unicast_peers*.
+        unicast_peers: Peers to send to; empty for multicast.
+        check_unicast_source: Drop unicast advertisements from others than the peers.
+        auth_type: VRRPv2 authentication type.
+        auth_data: Its eight octets.
+        pseudo_header: Checksum form sent in IPv4 VRRPv3 (decision D1).
+        list_mismatch: What a different VRRPv2 address list means.
+        announcements: How often addresses are announced.
+        track_interface: The interface being down is a FAULT.
+        awaited: Causes of which a first word (`RaiseFault` or `ClearFault`) must come before the start.
+    """
+
+    name: str
+    interface: str
+    router: RouterSettings
+    vips: tuple[VirtualAddress, ...] = ()
+    excluded: tuple[VirtualAddress, ...] = ()
+    source: IPAddress | None = None
+    group: IPAddress | None = None
+    unicast_peers: tuple[IPAddress, ...] = ()
+    check_unicast_source: bool = False
+    auth_type: int = AUTH_NONE
+    auth_data: bytes = field(default=b"", repr=False)
+    pseudo_header: bool = True
+    list_mismatch: ListMismatch = ListMismatch.WARN
+    announcements: AnnouncementSettings = field(default_factory=AnnouncementSettings)
+    track_interface: bool = True
+    awaited: frozenset[str] = frozenset()
+
+    @property
+    def destination(self) -> IPAddress | None:
+        """The multicast group, None in unicast mode."""
+        if self.unicast_peers:
+            return None
+        return self.group if self.group is not None else self.router.family.group
+
+
+# Commands
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """Run exactly these instances; those that did not change are not disturbed, those that are gone end in order."""
+
+    instances: tuple[InstanceSettings, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetPriority:
+    """The trackers' weights give this effective priority."""
+
+    instance: str
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class RaiseFault:
+    """A tracker says that the instance must not serve."""
+
+    instance: str
+    cause: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClearFault:
+    """That tracker has no objection (any more)."""
+
+    instance: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Answer with a `Status` of the same token."""
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End all instances in order: priority 0, addresses gone; then `Stopped`."""
+
+
+Command: TypeAlias = Configure | SetPriority | RaiseFault | ClearFault | Ask | Stop
+
+
+# Reports
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """An instance is in another state."""
+
+    instance: str
+    transition: Transition
+
+
+@dataclass(frozen=True, slots=True)
+class Remarked:
+    """Something worth knowing that changed no state."""
+
+    instance: str
+    remark: Remark
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """
+    Packets were dropped; said at most once a second for each interface, virtual router and reason.
+
+    Attributes:
+        interface: Where they came in.
+        instance: The virtual router they were meant for, None when that cannot be said.
+        reason: Why.
+        source: Sender of the last one, None where it could not be read.
+        detail: More on the last one.
+        count: Packets since the last report of this kind.
+    """
+
+    interface: str
+    instance: str | None
+    reason: DropReason
+    source: IPAddress | None
+    detail: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """A peer was accepted although something about it differs; said at most once a second for each kind."""
+
+    instance: str
+    notice: Notice
+    source: IPAddress
+    detail: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class KernelFailed:
+    """The kernel refused something; *text* names operation, object and errno."""
+
+    instance: str | None
+    operation: str
+    text: str
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceStatus:
+    """
+    An instance as it is now; times are monotonic microseconds.
+
+    Attributes:
+        addresses: VIPs (and excluded ones) that the kernel has on their interfaces now.
+        counters: Packets by kind and dropped packets by reason.
+        held: Waiting for these first results; not started yet.
+    """
+
+    name: str
+    interface: str
+    vrid: int
+    family: Family
+    version: int
+    state: State
+    since_us: int
+    entered: Transition | None
+    base_priority: int
+    effective_priority: int
+    source: IPAddress | None
+    master: IPAddress | None
+    master_priority: int | None
+    master_heard_us: int | None
+    advertisement_interval_us: int
+    master_adver_interval_us: int
+    master_down_interval_us: int
+    skew_time_us: int
+    next_deadline_us: int | None
+    preempt_delay_until_us: int | None
+    faults: Mapping[str, str]
+    held: tuple[str, ...]
+    vips: tuple[IPAddress, ...]
+    addresses: tuple[IPAddress, ...]
+    counters: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The answer to `Ask`; *interfaces* counts what could not be attributed to an instance."""
+
+    token: int
+    now_us: int
+    instances: tuple[InstanceStatus, ...]
+    interfaces: Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Every instance has ended, every address is gone."""
+
+
+Report: TypeAlias = Entered | Remarked | Dropped | Noticed | KernelFailed | Status | Stopped

@@ -1,0 +1,93 @@
+"""When addresses are announced again: rounds over all addresses, repeated, refreshed (keepalived's `garp_*`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyvrrp.protocol.actions import Burst
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncementSettings:
+    """
+    How often a MASTER tells its neighbours where the addresses are.
+
+    Attributes:
+        delay_us: Second burst this long after becoming MASTER; 0 for none.
+        repeat: Rounds in a burst, each naming every address once.
+        refresh_us: Period of refreshing bursts; 0 for none. The first comes at delay and refresh together.
+        refresh_repeat: Rounds in a refreshing burst.
+        lower_delay_us: Second burst this long after a lower-priority advertisement; 0 for none.
+        lower_repeat: Rounds in each burst after a lower-priority advertisement.
+        arp_interval_us: Pause between gratuitous ARPs on an interface.
+        na_interval_us: Pause between unsolicited Neighbor Advertisements on an interface.
+
+    Source:
+        keepalived 3.8; RFC 9568 6.4 asks for one round.
+    """
+
+    delay_us: int = 5_000_000
+    repeat: int = 5
+    refresh_us: int = 0
+    refresh_repeat: int = 1
+    lower_delay_us: int = 5_000_000
+    lower_repeat: int = 5
+    arp_interval_us: int = 0
+    na_interval_us: int = 0
+
+
+class AnnouncementPlan:
+    """What is still to be announced while a router is MASTER; pure, the deadline is part of the state."""
+
+    __slots__ = ("_again_us", "_lower_again_us", "_refresh_us", "settings")
+
+    def __init__(self, settings: AnnouncementSettings) -> None:
+        self.settings = settings
+        self._again_us: int | None = None
+        self._lower_again_us: int | None = None
+        self._refresh_us: int | None = None
+
+    @property
+    def next_deadline_us(self) -> int | None:
+        """When `due` has something to say; None for never."""
+        return min(
+            (at for at in (self._again_us, self._lower_again_us, self._refresh_us) if at is not None), default=None
+        )
+
+    def begin(self, burst: Burst, now_us: int) -> int:
+        """
+        Start a burst.
+
+        Returns:
+            Rounds to send now.
+        """
+        settings = self.settings
+        if burst is Burst.LOWER_PRIORITY:
+            if settings.lower_delay_us and settings.lower_repeat:
+                self._lower_again_us = now_us + settings.lower_delay_us
+            return settings.lower_repeat
+        if settings.delay_us:
+            self._again_us = now_us + settings.delay_us
+        if settings.refresh_us:
+            self._refresh_us = now_us + settings.delay_us + settings.refresh_us
+        return settings.repeat
+
+    def due(self, now_us: int) -> int:
+        """Rounds to send now; 0 when nothing is due."""
+        settings = self.settings
+        rounds = 0
+        if self._again_us is not None and now_us >= self._again_us:
+            self._again_us = None
+            rounds = max(rounds, settings.repeat)
+        if self._lower_again_us is not None and now_us >= self._lower_again_us:
+            self._lower_again_us = None
+            rounds = max(rounds, settings.lower_repeat)
+        if self._refresh_us is not None and now_us >= self._refresh_us:
+            missed = (now_us - self._refresh_us) // settings.refresh_us
+            self._refresh_us += (missed + 1) * settings.refresh_us
+            rounds = max(rounds, settings.refresh_repeat)
+        return rounds
+
+    def stop(self) -> None:
+        """No longer MASTER: nothing more is announced."""
+        self._again_us = self._lower_again_us = self._refresh_us = None

@@ -1,0 +1,499 @@
+"""
+The state machine of one virtual router: `handle(event, now_us)` answers with actions, `next_deadline_us` says when
+to wake it.
+
+Pure: time is an argument, the deadline is part of the state. A wake-up that comes early, late or twice changes
+nothing that is not due. What happens when stands in `states.py`; here is what its guards and steps mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Final, Literal
+
+from pyvrrp.errors import UsageError
+from pyvrrp.protocol.actions import (
+    Action,
+    Announce,
+    AskGroup,
+    Burst,
+    Cause,
+    InstallVips,
+    Note,
+    Remark,
+    RemoveVips,
+    SendAdvertisement,
+    Transition,
+)
+from pyvrrp.protocol.constants import (
+    DOWN_TIMER_ADVERTS,
+    INTERVAL_DEFAULT_US,
+    PRIORITY_DEFAULT,
+    PRIORITY_OWNER,
+    PRIORITY_RELEASE,
+    VRID_MAX,
+    VRID_MIN,
+    Family,
+    IPAddress,
+)
+from pyvrrp.protocol.events import (
+    AdvertisementReceived,
+    DeadlineReached,
+    Event,
+    FaultCleared,
+    FaultRaised,
+    On,
+    PriorityChanged,
+    VipsMissing,
+)
+from pyvrrp.protocol.states import Do, If, Row, State, rows_by_cell
+from pyvrrp.protocol.timing import master_down_interval_us, skew_time_us
+
+DOUBT_FLOOR_US: Final = 200_000
+"""Less late than this never makes a MASTER doubt itself: at short intervals a busy machine is no frozen one."""
+
+ASSERTED_SENDERS_MAX: Final = 32
+"""Senders whose last answer is remembered (D6); more than that on one virtual router is forgery, the oldest goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouterSettings:
+    """
+    What a virtual router is told once.
+
+    Attributes:
+        vrid: 1-255.
+        family: IPv4 or IPv6.
+        version: VRRP version, 2 or 3.
+        priority: Effective priority to begin with, 1-255; 255 is the owner.
+        advertisement_interval_us: Own interval.
+        preempt: Take over from a lower-priority master (an owner always does).
+        preempt_delay_us: Wait so long after first hearing one.
+        down_timer_adverts: Advertisements that may be missed.
+        answer_lower_priority: As MASTER answer a lower-priority advertisement at once (RFC 9568, keepalived) or
+            stay silent (RFC 5798, RFC 3768, `lower_prio_no_advert`).
+        last_word: Send one more advertisement before yielding (`higher_prio_send_advert`).
+        owner_starts_as_master: An owner is MASTER at once (RFC); keepalived lets `state BACKUP` wait.
+        grouped: Member of a sync group: ask before taking over.
+    """
+
+    vrid: int
+    family: Family
+    version: Literal[2, 3] = 3
+    priority: int = PRIORITY_DEFAULT
+    advertisement_interval_us: int = INTERVAL_DEFAULT_US
+    preempt: bool = True
+    preempt_delay_us: int = 0
+    down_timer_adverts: int = DOWN_TIMER_ADVERTS
+    answer_lower_priority: bool = True
+    last_word: bool = False
+    owner_starts_as_master: bool = True
+    grouped: bool = False
+
+    def __post_init__(self) -> None:
+        if not VRID_MIN <= self.vrid <= VRID_MAX:
+            raise UsageError(f"vrid {self.vrid} is not between 1 and 255")
+        if not 1 <= self.priority <= PRIORITY_OWNER:
+            raise UsageError(f"priority {self.priority} is not between 1 and 255")
+        if self.advertisement_interval_us <= 0:
+            raise UsageError("the advertisement interval must be positive")
+        if self.preempt_delay_us < 0:
+            raise UsageError("preempt_delay must not be negative")
+        if self.down_timer_adverts < 1:
+            raise UsageError("down_timer_adverts must be at least 1")
+
+
+_CELLS: Final = rows_by_cell()
+
+
+class VirtualRouter:
+    """
+    One virtual router: (interface, VRID, family).
+
+    Attributes:
+        settings: As given.
+        primary: Own source address, for the tie-break; may be set anew when the interface's address changes.
+        state: Where it is.
+        since_us: When it came there.
+        entered: The last transition, None before the first.
+        effective_priority: Priority after the trackers' weights.
+        master_adver_interval_us: Interval of the current master, own interval until one was heard.
+        master: Address of the master last accepted, or own address as MASTER; None when unknown.
+        master_priority: Its priority.
+        master_heard_us: When it was last heard.
+        next_deadline_us: When to hand in `DeadlineReached`; None for never.
+        faults: What keeps it in FAULT, by cause.
+    """
+
+    __slots__ = (
+        "_actions",
+        "_asserted",
+        "_doubtful",
+        "_lower",
+        "_now_us",
+        "_old_priority",
+        "_preempt_delay_until_us",
+        "_released_by",
+        "effective_priority",
+        "entered",
+        "faults",
+        "master",
+        "master_adver_interval_us",
+        "master_heard_us",
+        "master_priority",
+        "next_deadline_us",
+        "primary",
+        "settings",
+        "since_us",
+        "state",
+    )
+
+    def __init__(self, settings: RouterSettings, primary: IPAddress, now_us: int = 0) -> None:
+        self.settings = settings
+        self.primary = primary
+        self.state = State.INITIALIZE
+        self.since_us = now_us
+        self.entered: Transition | None = None
+        self.effective_priority = settings.priority
+        self.master_adver_interval_us = settings.advertisement_interval_us
+        self.master: IPAddress | None = None
+        self.master_priority: int | None = None
+        self.master_heard_us: int | None = None
+        self.next_deadline_us: int | None = None
+        self.faults: dict[str, str] = {}
+        self._preempt_delay_until_us: int | None = None
+        self._released_by: IPAddress | None = None
+        self._lower: tuple[IPAddress, int, int] | None = None
+        self._asserted: dict[IPAddress, int] = {}
+        self._doubtful = False
+        self._old_priority = settings.priority
+        self._now_us = now_us
+        self._actions: list[Action] = []
+
+    @property
+    def owner(self) -> bool:
+        """The addresses are its own (priority 255)."""
+        return self.settings.priority == PRIORITY_OWNER
+
+    @property
+    def skew_time_us(self) -> int:
+        """Skew_Time now, in microseconds."""
+        return skew_time_us(self.settings.version, self.effective_priority, self.master_adver_interval_us)
+
+    @property
+    def master_down_interval_us(self) -> int:
+        """Master_Down_Interval now, in microseconds."""
+        return master_down_interval_us(
+            self.settings.version,
+            self.effective_priority,
+            self.master_adver_interval_us,
+            self.settings.down_timer_adverts,
+        )
+
+    @property
+    def preempt_delay_until_us(self) -> int | None:
+        """When the running preempt_delay ends (it may lie in the past); None when it was not started."""
+        return self._preempt_delay_until_us
+
+    def handle(self, event: Event, now_us: int) -> tuple[Action, ...]:
+        """
+        Tell the router a fact.
+
+        Args:
+            event: What happened.
+            now_us: Monotonic time in microseconds; it must not run backwards.
+
+        Returns:
+            What is to be done, in this order; the transition, if there is one, comes last.
+        """
+        self._now_us = now_us
+        if not self._note_facts(event, now_us):
+            return ()
+        actions = self._actions = []
+        for row in _CELLS[self.state, event.on]:
+            if self._GUARDS[row.guard](self, event):
+                for step in row.do:
+                    self._STEPS[step](self, event)
+                if row.to is not self.state:
+                    self._enter(row, event)
+                break
+        return tuple(actions)
+
+    def _note_facts(self, event: Event, now_us: int) -> bool:
+        """Keep what the event says whatever the state; False when it says nothing new."""
+        if isinstance(event, DeadlineReached):
+            return self.next_deadline_us is not None and now_us >= self.next_deadline_us
+        if isinstance(event, PriorityChanged):
+            if event.priority == self.effective_priority or self.owner:
+                return False
+            self._old_priority, self.effective_priority = self.effective_priority, event.priority
+        elif isinstance(event, FaultRaised):
+            if event.cause in self.faults:
+                return False
+            self.faults[event.cause] = event.detail
+        elif isinstance(event, FaultCleared):
+            return self.faults.pop(event.cause, None) is not None
+        return True
+
+    def _enter(self, row: Row, event: Event) -> None:
+        self.entered = self._transition(row, event)
+        self._actions.append(self.entered)
+        previous, self.state, self.since_us = self.state, row.to, self._now_us
+        self._doubtful = False
+        self._lower = None
+        self._released_by = None
+        if row.to is State.MASTER:
+            self.master, self.master_priority = self.primary, self.effective_priority
+            self.master_adver_interval_us = self.settings.advertisement_interval_us
+        elif row.to is not State.BACKUP or previous is not State.MASTER:
+            self.master = self.master_priority = None
+        self.master_heard_us = self._now_us
+
+    def _transition(self, row: Row, event: Event) -> Transition:
+        cause = Cause.GROUP
+        peer, peer_priority, silent_us, detail = self.master, self.master_priority, None, ""
+        if row.on is On.STARTUP:
+            cause = Cause.OWNER if row.to is State.MASTER else Cause.STARTUP
+            if row.to is State.FAULT:
+                cause, detail = Cause.FAULT, "; ".join(self.faults.values())
+        elif row.on is On.SHUTDOWN:
+            cause = Cause.SHUTDOWN
+        elif isinstance(event, FaultRaised):
+            cause, detail = Cause.FAULT, event.detail
+        elif row.on is On.RECOVERY:
+            cause = Cause.RECOVERY
+        elif isinstance(event, AdvertisementReceived):
+            peer, peer_priority = event.source, event.advertisement.priority
+            if row.guard is If.OUTRANKED:
+                cause = Cause.HIGHER_PRIORITY if peer_priority > self.effective_priority else Cause.HIGHER_ADDRESS
+            else:
+                cause = Cause.OVERSLEPT
+        elif row.on is On.DEADLINE:
+            cause = Cause.MASTER_TIMEOUT
+            heard_us = self.master_heard_us if self.master_heard_us is not None else self.since_us
+            silent_us = self._now_us - heard_us
+            if self._released_by is not None:
+                cause, peer, peer_priority = Cause.MASTER_RELEASED, self._released_by, PRIORITY_RELEASE
+            elif self._lower is not None and self._now_us - self._lower[2] <= self.master_down_interval_us:
+                cause = Cause.LOWER_PRIORITY_MASTER
+                peer, peer_priority = self._lower[:2]
+        return Transition(
+            previous=self.state,
+            state=row.to,
+            cause=cause,
+            at_us=self._now_us,
+            priority=self.effective_priority,
+            peer=peer,
+            peer_priority=peer_priority,
+            silent_us=silent_us,
+            detail=detail,
+        )
+
+    # Guards: each is asked in the state its rows are written for.
+
+    def _always(self, _event: Event) -> bool:
+        return True
+
+    def _faulty(self, _event: Event) -> bool:
+        return bool(self.faults)
+
+    def _may_start_as_owner(self, _event: Event) -> bool:
+        return self.owner and self.settings.owner_starts_as_master
+
+    def _priority_zero(self, event: Event) -> bool:
+        assert isinstance(event, AdvertisementReceived)
+        return event.advertisement.priority == PRIORITY_RELEASE
+
+    def _no_preempt_or_not_lower(self, event: Event) -> bool:
+        assert isinstance(event, AdvertisementReceived)
+        return event.advertisement.priority >= self.effective_priority or not (self.settings.preempt or self.owner)
+
+    def _preempt_delayed(self, _event: Event) -> bool:
+        if not self.settings.preempt_delay_us or self.owner:
+            return False
+        return self._preempt_delay_until_us is None or self._now_us < self._preempt_delay_until_us
+
+    def _outranked(self, event: Event) -> bool:
+        assert isinstance(event, AdvertisementReceived)
+        theirs = event.advertisement.priority
+        if theirs != self.effective_priority:
+            return theirs > self.effective_priority
+        return int(event.source) > int(self.primary)  # V3-FSM-20: unsigned, network order
+
+    def _far_too_late(self, _event: Event) -> bool:
+        if self.next_deadline_us is None:
+            return False
+        return self._now_us - self.next_deadline_us >= max(self.master_down_interval_us, DOUBT_FLOOR_US)
+
+    def _is_doubtful(self, event: Event) -> bool:
+        return self._doubtful or self._far_too_late(event)
+
+    def _doubtful_and_not_better(self, event: Event) -> bool:
+        assert isinstance(event, AdvertisementReceived)
+        if not self._is_doubtful(event):
+            return False
+        not_better = event.advertisement.priority >= self.effective_priority
+        return not_better or self._no_preempt_or_not_lower(event) or self._preempt_delayed(event)
+
+    def _waits_for_group(self, _event: Event) -> bool:
+        return self.settings.grouped
+
+    # Steps.
+
+    def _send(self, _event: Event) -> None:
+        self._actions.append(SendAdvertisement(self.effective_priority))
+        self._doubtful = False
+
+    def _send_last_word(self, event: Event) -> None:
+        if self.settings.last_word:
+            self._send(event)
+
+    def _send_priority_zero(self, _event: Event) -> None:
+        self._actions.append(SendAdvertisement(PRIORITY_RELEASE))
+
+    def _assert(self, event: Event) -> None:
+        assert isinstance(event, AdvertisementReceived)
+        if not self.settings.answer_lower_priority:
+            return
+        last_us = self._asserted.get(event.source)
+        if last_us is not None and self._now_us - last_us < self.settings.advertisement_interval_us // 2:
+            return  # D6: two MASTERs that never agree must not storm each other
+        if last_us is None and len(self._asserted) >= ASSERTED_SENDERS_MAX:
+            del self._asserted[next(iter(self._asserted))]
+        self._asserted[event.source] = self._now_us
+        self._send(event)
+        self._actions.append(Announce(Burst.LOWER_PRIORITY))
+
+    def _install_vips(self, _event: Event) -> None:
+        self._actions.append(InstallVips())
+
+    def _reinstall_vips(self, event: Event) -> None:
+        assert isinstance(event, VipsMissing)
+        self._actions.append(InstallVips(event.addresses))
+
+    def _announce(self, _event: Event) -> None:
+        self._actions.append(Announce(Burst.MASTER))
+
+    def _remove_vips(self, _event: Event) -> None:
+        self._actions.append(RemoveVips())
+
+    def _arm_adver(self, _event: Event) -> None:
+        assert self.next_deadline_us is not None
+        interval_us = self.settings.advertisement_interval_us
+        missed = (self._now_us - self.next_deadline_us) // interval_us
+        self.next_deadline_us += (missed + 1) * interval_us  # TM-12: late wake-ups do not shift the grid
+
+    def _restart_adver(self, _event: Event) -> None:
+        self.next_deadline_us = self._now_us + self.settings.advertisement_interval_us
+
+    def _arm_master_down(self, _event: Event) -> None:
+        self._released_by = None
+        self.next_deadline_us = self._now_us + self.master_down_interval_us
+
+    def _arm_skew(self, event: Event) -> None:
+        assert isinstance(event, AdvertisementReceived)
+        self._released_by = event.source
+        self.next_deadline_us = self._now_us + self.skew_time_us
+
+    def _shift_by_skew(self, _event: Event) -> None:
+        assert self.next_deadline_us is not None
+        before_us = skew_time_us(self.settings.version, self._old_priority, self.master_adver_interval_us)
+        self.next_deadline_us += self.skew_time_us - before_us
+
+    def _listen(self, _event: Event) -> None:
+        assert self.next_deadline_us is not None
+        self._actions.append(Remark(Note.OVERSLEPT, value_us=self._now_us - self.next_deadline_us))
+        self._doubtful = True
+        self.next_deadline_us = self._now_us + self.master_down_interval_us
+
+    def _cancel(self, _event: Event) -> None:
+        self.next_deadline_us = None
+
+    def _reset_interval(self, _event: Event) -> None:
+        self.master_adver_interval_us = self.settings.advertisement_interval_us
+
+    def _adopt_interval(self, event: Event) -> None:
+        assert isinstance(event, AdvertisementReceived)
+        theirs = event.advertisement
+        if self.settings.version == 3 and theirs.max_advertise_interval_us != self.master_adver_interval_us:
+            self._actions.append(
+                Remark(
+                    Note.INTERVAL_LEARNED,
+                    peer=event.source,
+                    before=self.master_adver_interval_us,
+                    value_us=theirs.max_advertise_interval_us,
+                )
+            )
+            self.master_adver_interval_us = theirs.max_advertise_interval_us
+        if event.source != self.master:
+            self._actions.append(Remark(Note.NEW_MASTER, peer=event.source, priority=theirs.priority))
+            self.master = event.source
+        self.master_priority = theirs.priority
+        self.master_heard_us = self._now_us
+
+    def _start_preempt_delay(self, _event: Event) -> None:
+        if self._preempt_delay_until_us is None:
+            delay_us = self.settings.preempt_delay_us
+            self._preempt_delay_until_us = self._now_us + delay_us
+            self._actions.append(Remark(Note.PREEMPT_DELAY_STARTED, value_us=delay_us))
+
+    def _stop_preempt_delay(self, _event: Event) -> None:
+        if self._preempt_delay_until_us is not None:
+            self._preempt_delay_until_us = None
+            self._actions.append(Remark(Note.PREEMPT_DELAY_STOPPED))
+
+    def _note_lower(self, event: Event) -> None:
+        assert isinstance(event, AdvertisementReceived)
+        priority = event.advertisement.priority
+        self._lower = (event.source, priority, self._now_us)
+        same = priority == self.effective_priority and event.source == self.primary
+        note = Note.SAME_ADDRESS if same else Note.LOWER_PRIORITY
+        self._actions.append(Remark(note, peer=event.source, priority=priority))
+
+    def _note_release(self, event: Event) -> None:
+        assert isinstance(event, AdvertisementReceived)
+        self._actions.append(Remark(Note.RELEASE_HEARD, peer=event.source, priority=PRIORITY_RELEASE))
+
+    def _ask_group(self, _event: Event) -> None:
+        self._actions.append(AskGroup())
+
+    # The two dictionaries give each word of the table its meaning; a test sees that none is missing.
+    _GUARDS: ClassVar[Mapping[If, Callable[[VirtualRouter, Event], bool]]] = {
+        If.ALWAYS: _always,
+        If.FAULTY: _faulty,
+        If.OWNER: _may_start_as_owner,
+        If.PRIORITY_ZERO: _priority_zero,
+        If.NO_PREEMPT_OR_NOT_LOWER: _no_preempt_or_not_lower,
+        If.PREEMPT_DELAYED: _preempt_delayed,
+        If.OUTRANKED: _outranked,
+        If.DOUBTFUL: _is_doubtful,
+        If.DOUBTFUL_AND_NOT_BETTER: _doubtful_and_not_better,
+        If.FAR_TOO_LATE: _far_too_late,
+        If.WAITS_FOR_GROUP: _waits_for_group,
+    }
+
+    _STEPS: ClassVar[Mapping[Do, Callable[[VirtualRouter, Event], None]]] = {
+        Do.SEND: _send,
+        Do.SEND_LAST_WORD: _send_last_word,
+        Do.SEND_PRIORITY_ZERO: _send_priority_zero,
+        Do.ASSERT: _assert,
+        Do.INSTALL_VIPS: _install_vips,
+        Do.REINSTALL_VIPS: _reinstall_vips,
+        Do.ANNOUNCE: _announce,
+        Do.REMOVE_VIPS: _remove_vips,
+        Do.ARM_ADVER: _arm_adver,
+        Do.RESTART_ADVER: _restart_adver,
+        Do.ARM_MASTER_DOWN: _arm_master_down,
+        Do.ARM_SKEW: _arm_skew,
+        Do.SHIFT_BY_SKEW: _shift_by_skew,
+        Do.LISTEN: _listen,
+        Do.CANCEL: _cancel,
+        Do.RESET_INTERVAL: _reset_interval,
+        Do.ADOPT_INTERVAL: _adopt_interval,
+        Do.START_PREEMPT_DELAY: _start_preempt_delay,
+        Do.STOP_PREEMPT_DELAY: _stop_preempt_delay,
+        Do.NOTE_LOWER: _note_lower,
+        Do.NOTE_RELEASE: _note_release,
+        Do.ASK_GROUP: _ask_group,
+    }
