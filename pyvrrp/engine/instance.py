@@ -26,7 +26,7 @@ from pyvrrp.protocol.actions import (
 )
 from pyvrrp.protocol.advertisement import Advertisement, encode
 from pyvrrp.protocol.announcing import AnnouncementPlan
-from pyvrrp.protocol.constants import PRIORITY_OWNER, PRIORITY_RELEASE, Family, IPAddress
+from pyvrrp.protocol.constants import PRIORITY_OWNER, PRIORITY_RELEASE, TTL, Family, IPAddress
 from pyvrrp.protocol.events import (
     DeadlineReached,
     Event,
@@ -83,6 +83,7 @@ class InstanceRunner:
         "_addresses",
         "_announcer",
         "_datagrams",
+        "_keep_addresses",
         "_links",
         "_plan",
         "_retry_us",
@@ -113,6 +114,7 @@ class InstanceRunner:
         self._plan = AnnouncementPlan(settings.announcements)
         self._datagrams: dict[int, tuple[Datagram, ...]] = {}
         self._addresses = (*settings.vips, *settings.excluded)
+        self._keep_addresses = False
         self._retry_us: int | None = None
         self._to_remove: list[VirtualAddress] = []
 
@@ -144,6 +146,7 @@ class InstanceRunner:
             auth_data=settings.auth_data,
             unicast_peers=settings.unicast_peers,
             check_unicast_source=settings.check_unicast_source,
+            ttl_bounds=settings.ttl_bounds,
             group=settings.destination,
             list_mismatch=settings.list_mismatch,
             # Whoever lists or sends as we do ourselves is no stranger (erratum 8300, decision D4).
@@ -193,8 +196,9 @@ class InstanceRunner:
             self.started = True
             self.tell(Startup(), now_us, batch)
 
-    def stop(self, now_us: int, batch: Batch) -> None:
-        """End in order."""
+    def stop(self, now_us: int, batch: Batch, *, keep_addresses: bool = False) -> None:
+        """End in order; the addresses may be left where they are."""
+        self._keep_addresses = keep_addresses
         self.tell(Shutdown(), now_us, batch)
 
     def attach(self, listener: Listener | None) -> None:
@@ -319,7 +323,8 @@ class InstanceRunner:
             case RemoveVips():
                 self._plan.stop()
                 self._announcer.forget(self)
-                batch.remove(self, self._addresses)
+                if not self._keep_addresses:
+                    batch.remove(self, self._addresses)
             case Announce(burst):
                 if rounds := self._plan.begin(burst, now_us):
                     batch.announce(self, rounds, self._addresses)
@@ -350,7 +355,9 @@ class InstanceRunner:
                 auth_data=settings.auth_data,
             )
             group = settings.destination
-            headers = [IpHeader(self.source, to) for to in ((group,) if group is not None else settings.unicast_peers)]
+            destinations = settings.unicast_peers if group is None else (group,)
+            ttl = TTL if group is not None or settings.unicast_ttl is None else settings.unicast_ttl
+            headers = [IpHeader(self.source, destination, ttl) for destination in destinations]
             ready = tuple(
                 Datagram(header, encode(message, header, pseudo_header=settings.pseudo_header)) for header in headers
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -67,14 +67,27 @@ class Listener:
         interface: Name of the interface.
         index: Its index; a recreated interface needs another socket.
         changed: A packet may have moved a deadline since this was last looked at.
+        group: Multicast group, None in unicast mode.
         own: Own address in unicast mode, None in multicast mode.
         counters: Dropped packets that belong to no virtual router here, by reason.
     """
 
-    __slots__ = ("_receivers", "changed", "complaints", "counters", "index", "interface", "own", "runners", "sock")
+    __slots__ = (
+        "_receivers",
+        "changed",
+        "complaints",
+        "counters",
+        "group",
+        "index",
+        "interface",
+        "own",
+        "runners",
+        "sock",
+    )
 
-    def __init__(self, sock: AdvertisementSocket, link: Link) -> None:
+    def __init__(self, sock: AdvertisementSocket, link: Link, group: IPAddress | None) -> None:
         self.sock = sock
+        self.group = group
         self.interface = link.name
         self.index = link.index
         self.changed = False
@@ -98,14 +111,19 @@ class Listener:
         if self.runners.get(vrid) is runner:
             del self.runners[vrid], self._receivers[vrid]
 
-    def drain(self, now_us: int, batch: Batch, served: frozenset[IPAddress]) -> bool:
+    @property
+    def destination(self) -> tuple[str, IPAddress | None]:
+        """Interface and address of the packets it is for."""
+        return self.interface, self.own if self.group is None else self.group
+
+    def drain(self, now_us: int, batch: Batch, served: Collection[tuple[str, IPAddress | None]]) -> bool:
         """
         Read what has arrived and tell the virtual routers.
 
         Args:
             now_us: Time of arrival, as far as we can tell.
             batch: Takes what they answer.
-            served: Unicast addresses that other sockets of this interface serve.
+            served: What the sockets of this engine are for; a raw socket may hear what is meant for another of them.
 
         Returns:
             Whether everything was read; False when the bound was met and more may wait.
@@ -124,10 +142,13 @@ class Listener:
             self._take(datagram, now_us, batch, served)
         return False
 
-    def _take(self, datagram: Datagram, now_us: int, batch: Batch, served: frozenset[IPAddress]) -> None:
+    def _take(
+        self, datagram: Datagram, now_us: int, batch: Batch, served: Collection[tuple[str, IPAddress | None]]
+    ) -> None:
         header = datagram.header
-        if header.destination != self.own and header.destination in served:
-            return  # a raw socket sees it too, but another one of ours is meant
+        meant = (self.interface, header.destination)
+        if meant != self.destination and meant in served:
+            return
         try:
             received = receive(datagram.payload, header, self._receivers)
         except PacketError as error:

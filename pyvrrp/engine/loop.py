@@ -158,9 +158,9 @@ class Engine:
             case Ask(token):
                 self._batch.carry_out(self._system, now_us, self._report)
                 self._report(self._status(token, now_us))
-            case Stop():
+            case Stop(keep_addresses):
                 for runner in self._runners.values():
-                    runner.stop(now_us, self._batch)
+                    runner.stop(now_us, self._batch, keep_addresses=keep_addresses)
                 self._batch.carry_out(self._system, now_us, self._report)
                 self._runners.clear()
                 self.close()
@@ -277,7 +277,7 @@ class Engine:
                 runner.no_socket(str(error), now_us, self._batch)
             self._reopen_us = now_us + REOPEN_US
             return None
-        listener = self._listeners[port] = Listener(sock, link)
+        listener = self._listeners[port] = Listener(sock, link, destination)
         return listener
 
     def _list_readables(self) -> None:
@@ -291,7 +291,7 @@ class Engine:
 
     def _drain(self, now_us: int) -> bool:
         complete = True
-        served = frozenset(listener.own for listener in self._listeners.values() if listener.own is not None)
+        served = {listener.destination for listener in self._listeners.values()}
         for port, listener in list(self._listeners.items()):
             try:
                 complete = listener.drain(now_us, self._batch, served) and complete
@@ -326,8 +326,16 @@ class Engine:
 class EngineDriver:
     """Wakes an engine in an asyncio event loop: when something can be read, when a deadline comes, when told to."""
 
-    def __init__(self, engine: Engine, system: System, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        system: System,
+        loop: asyncio.AbstractEventLoop,
+        crashed: Callable[[Exception], None],
+    ) -> None:
         self._engine = engine
+        self._crashed = crashed
+        self._closed = False
         self._system = system
         self._loop = loop
         self._watched: dict[int, Readable] = {}
@@ -337,7 +345,7 @@ class EngineDriver:
     def command(self, command: Command) -> None:
         """Hand a command to the engine and wake it."""
         self._engine.command(command)
-        if self._soon is None:
+        if self._soon is None and not self._closed:
             self._soon = self._loop.call_soon(self.wake)
 
     def wake(self) -> None:
@@ -348,7 +356,13 @@ class EngineDriver:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        deadline_us = self._engine.step()
+        if self._closed:
+            return
+        try:
+            deadline_us = self._engine.step()
+        except Exception as error:  # noqa: BLE001  a fault of ours: the owner of the engine decides what becomes of it
+            self._crashed(error)
+            return
         if self._engine.readables is not self._watched:
             self._watch(self._engine.readables)
         if deadline_us is None:
@@ -365,6 +379,7 @@ class EngineDriver:
             if handle is not None:
                 handle.cancel()
         self._timer = self._soon = None
+        self._closed = True
         self._watch({})
         self._engine.close()
 

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from pyvrrp.errors import DropReason
+from pyvrrp.errors import DropReason, UsageError
 from pyvrrp.net.system import VirtualAddress
 from pyvrrp.protocol.actions import Remark, Transition
+from pyvrrp.protocol.advertisement import Advertisement
 from pyvrrp.protocol.announcing import AnnouncementSettings
 from pyvrrp.protocol.constants import AUTH_NONE, Family, IPAddress
 from pyvrrp.protocol.receive import ListMismatch, Notice
@@ -35,6 +36,8 @@ class InstanceSettings:
         source: Source address of advertisements; None is the interface's primary address (IPv6: link-local).
         group: Multicast group; None for the family's own. Meaningless with *unicast_peers*.
         unicast_peers: Peers to send to; empty for multicast.
+        unicast_ttl: TTL or Hop Limit to send in unicast mode; None is 255.
+        ttl_bounds: Least and greatest TTL accepted from a unicast peer; without bounds any is.
         check_unicast_source: Drop unicast advertisements from others than the peers.
         auth_type: VRRPv2 authentication type.
         auth_data: Its eight octets.
@@ -53,6 +56,8 @@ class InstanceSettings:
     source: IPAddress | None = None
     group: IPAddress | None = None
     unicast_peers: tuple[IPAddress, ...] = ()
+    unicast_ttl: int | None = None
+    ttl_bounds: Mapping[IPAddress, tuple[int, int]] = field(default_factory=dict)
     check_unicast_source: bool = False
     auth_type: int = AUTH_NONE
     auth_data: bytes = field(default=b"", repr=False)
@@ -61,6 +66,28 @@ class InstanceSettings:
     announcements: AnnouncementSettings = field(default_factory=AnnouncementSettings)
     track_interface: bool = True
     awaited: frozenset[str] = frozenset()
+
+    def check(self) -> None:
+        """
+        See whether an advertisement can be made of it.
+
+        Raises:
+            UsageError: It cannot; the text says why.
+        """
+        router, family = self.router, self.router.family
+        Advertisement(
+            version=router.version,
+            vrid=router.vrid,
+            priority=router.priority,
+            max_advertise_interval_us=router.advertisement_interval_us,
+            addresses=tuple(vip.ip for vip in self.vips),
+            auth_type=self.auth_type,
+            auth_data=self.auth_data,
+        )
+        others = (self.source, self.group, *self.unicast_peers, *(vip.ip for vip in self.vips))
+        for address in others:
+            if address is not None and address.version != family:
+                raise UsageError(f"{address} is not of IPv{family:d}, the family of this virtual router")
 
     @property
     def destination(self) -> IPAddress | None:
@@ -114,7 +141,9 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """End all instances in order: priority 0, addresses gone; then `Stopped`."""
+    """End all instances in order: priority 0, addresses gone unless they are to be kept; then `Stopped`."""
+
+    keep_addresses: bool = False
 
 
 Command: TypeAlias = Configure | SetPriority | RaiseFault | ClearFault | Ask | Stop

@@ -310,7 +310,7 @@ class World:
         self._cut.discard(name)
 
     def partition(self, *sides: Iterable[str]) -> None:
-        """Let only hosts of one side hear each other; hosts not named are a side of their own. No side: one LAN again."""
+        """Let only hosts of one side hear each other; those not named are a side too. No side: one LAN again."""
         self._partition = {name: number for number, side in enumerate(sides, start=1) for name in side}
 
     def freeze(self, name: str) -> None:

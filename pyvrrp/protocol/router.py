@@ -455,6 +455,16 @@ class VirtualRouter:
         assert isinstance(event, AdvertisementReceived)
         self._actions.append(Remark(Note.RELEASE_HEARD, peer=event.source, priority=PRIORITY_RELEASE))
 
+    def _note_priority(self, _event: Event) -> None:
+        self._actions.append(Remark(Note.PRIORITY, priority=self.effective_priority, before=self._old_priority))
+
+    def _note_fault(self, event: Event) -> None:
+        assert isinstance(event, FaultRaised)
+        self._actions.append(Remark(Note.FAULT, detail=event.detail))
+
+    def _note_recovery(self, _event: Event) -> None:
+        self._actions.append(Remark(Note.FAULT_CLEARED, detail="; ".join(self.faults.values())))
+
     def _ask_group(self, _event: Event) -> None:
         self._actions.append(AskGroup())
 
@@ -495,5 +505,8 @@ class VirtualRouter:
         Do.STOP_PREEMPT_DELAY: _stop_preempt_delay,
         Do.NOTE_LOWER: _note_lower,
         Do.NOTE_RELEASE: _note_release,
+        Do.NOTE_PRIORITY: _note_priority,
+        Do.NOTE_FAULT: _note_fault,
+        Do.NOTE_RECOVERY: _note_recovery,
         Do.ASK_GROUP: _ask_group,
     }

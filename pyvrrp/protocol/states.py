@@ -70,6 +70,9 @@ class Do(enum.Enum):
     STOP_PREEMPT_DELAY = "stop preempt_delay"
     NOTE_LOWER = "note the lower priority"
     NOTE_RELEASE = "note the priority 0"
+    NOTE_PRIORITY = "note the new priority"
+    NOTE_FAULT = "note one more fault"
+    NOTE_RECOVERY = "note one fault less"
     ASK_GROUP = "tell the sync group that we are ready"
 
 
@@ -119,7 +122,7 @@ TRANSITIONS: tuple[Row, ...] = (
     Row(_BACKUP, On.ADVERTISEMENT, If.ALWAYS,        _BACKUP,     (Do.NOTE_LOWER,),                       "RFC 9568 6.4.2; RFC 3768 6.4.2"),
     Row(_BACKUP, On.DEADLINE,      If.WAITS_FOR_GROUP, _BACKUP,   (Do.ARM_MASTER_DOWN, Do.ASK_GROUP),     "keepalived 3.5"),
     Row(_BACKUP, On.DEADLINE,      If.ALWAYS,        _MASTER,     _TAKE_OVER,                             "RFC 9568 6.4.2; RFC 3768 6.4.2"),
-    Row(_BACKUP, On.PRIORITY,      If.ALWAYS,        _BACKUP,     (Do.SHIFT_BY_SKEW,),                    "keepalived 3.6 (TM-11)"),
+    Row(_BACKUP, On.PRIORITY,      If.ALWAYS,        _BACKUP,     (Do.NOTE_PRIORITY, Do.SHIFT_BY_SKEW),   "keepalived 3.6 (TM-11)"),
     Row(_BACKUP, On.FAULT,         If.ALWAYS,        _FAULT,      (Do.CANCEL, Do.STOP_PREEMPT_DELAY),     "keepalived 3.2 (V3-FSM-34)"),
     Row(_BACKUP, On.RECOVERY,      If.ALWAYS,        _BACKUP,     (),                                     _NOT_TOLD),
     Row(_BACKUP, On.VIPS_MISSING,  If.ALWAYS,        _BACKUP,     (),                                     "keepalived 3.9"),
@@ -141,7 +144,7 @@ TRANSITIONS: tuple[Row, ...] = (
     Row(_MASTER, On.DEADLINE,      If.FAR_TOO_LATE,  _MASTER,     (Do.LISTEN,),                           "design: late means doubtful"),
     Row(_MASTER, On.DEADLINE,      If.DOUBTFUL,      _MASTER,     _RETAKE,                                "design: late means doubtful"),
     Row(_MASTER, On.DEADLINE,      If.ALWAYS,        _MASTER,     (Do.SEND, Do.ARM_ADVER),                "RFC 9568 6.4.3; RFC 3768 6.4.3"),
-    Row(_MASTER, On.PRIORITY,      If.ALWAYS,        _MASTER,     (),                                     "keepalived 3.6 (said in the next advertisement)"),
+    Row(_MASTER, On.PRIORITY,      If.ALWAYS,        _MASTER,     (Do.NOTE_PRIORITY,),                    "keepalived 3.6 (said in the next advertisement)"),
     Row(_MASTER, On.FAULT,         If.ALWAYS,        _FAULT,
         (Do.CANCEL, Do.SEND_PRIORITY_ZERO, Do.REMOVE_VIPS),                                               "keepalived 3.2 (one priority 0, not two)"),
     Row(_MASTER, On.RECOVERY,      If.ALWAYS,        _MASTER,     (),                                     _NOT_TOLD),
@@ -154,9 +157,9 @@ TRANSITIONS: tuple[Row, ...] = (
     Row(_FAULT, On.SHUTDOWN,      If.ALWAYS,  _INITIALIZE, (),                                            "keepalived 3.11"),
     Row(_FAULT, On.ADVERTISEMENT, If.ALWAYS,  _FAULT,      (),                                            "keepalived 3.4.2"),
     Row(_FAULT, On.DEADLINE,      If.ALWAYS,  _FAULT,      (),                                            _NOT_TOLD),
-    Row(_FAULT, On.PRIORITY,      If.ALWAYS,  _FAULT,      (),                                            "keepalived 3.6"),
-    Row(_FAULT, On.FAULT,         If.ALWAYS,  _FAULT,      (),                                            "keepalived 3.6 (counted)"),
-    Row(_FAULT, On.RECOVERY,      If.FAULTY,  _FAULT,      (),                                            "keepalived 3.6 (ends when all are gone)"),
+    Row(_FAULT, On.PRIORITY,      If.ALWAYS,  _FAULT,      (Do.NOTE_PRIORITY,),                           "keepalived 3.6"),
+    Row(_FAULT, On.FAULT,         If.ALWAYS,  _FAULT,      (Do.NOTE_FAULT,),                              "keepalived 3.6 (counted)"),
+    Row(_FAULT, On.RECOVERY,      If.FAULTY,  _FAULT,      (Do.NOTE_RECOVERY,),                           "keepalived 3.6 (ends when all are gone)"),
     Row(_FAULT, On.RECOVERY,      If.OWNER,   _MASTER,     _TAKE_OVER,                                    "keepalived 3.2; RFC 9568 6.4.1"),
     Row(_FAULT, On.RECOVERY,      If.ALWAYS,  _BACKUP,     (Do.RESET_INTERVAL, Do.ARM_MASTER_DOWN),       "keepalived 3.2; RFC 9568 6.4.1"),
     Row(_FAULT, On.VIPS_MISSING,  If.ALWAYS,  _FAULT,      (),                                            "keepalived 3.9"),
@@ -185,7 +188,3 @@ def diagram() -> str:
     for (origin, target), labels in moves.items():
         lines.append(f"    {origin} --> {target}: {'<br/>'.join(labels)}")
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    print(diagram())

@@ -50,6 +50,6 @@ def test_leaving_master_removes_addresses() -> None:
 
 
 def test_architecture_shows_the_table() -> None:
-    """The diagram in ARCHITECTURE.md is printed from the table: `python -m pyvrrp.protocol.states`."""
+    """The diagram in ARCHITECTURE.md is printed from the table: `pyvrrp.protocol.states.diagram()`."""
     text = (Path(pyvrrp.__file__).parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
     assert diagram() in text
