@@ -1,0 +1,232 @@
+"""A virtual router for your own program: `async with pyvrrp.Instance(...)`, transitions as they happen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from ipaddress import ip_address, ip_interface
+from types import TracebackType
+from typing import Literal, Self
+
+from pyvrrp.engine.loop import Engine, EngineDriver
+from pyvrrp.engine.streams import (
+    Ask,
+    ClearFault,
+    Command,
+    Configure,
+    Entered,
+    InstanceSettings,
+    InstanceStatus,
+    RaiseFault,
+    Report,
+    SetPriority,
+    Status,
+    Stop,
+    Stopped,
+)
+from pyvrrp.errors import UsageError, VrrpError
+from pyvrrp.net.system import System, VirtualAddress
+from pyvrrp.protocol.actions import Transition
+from pyvrrp.protocol.constants import (
+    AUTH_DATA_LENGTH,
+    AUTH_NONE,
+    AUTH_PASS,
+    PRIORITY_DEFAULT,
+    US_PER_S,
+    Family,
+)
+from pyvrrp.protocol.router import RouterSettings
+from pyvrrp.protocol.states import State
+
+
+class Instance:
+    """
+    One virtual router on one interface, run in the current asyncio event loop.
+
+    Entering starts it as BACKUP (as MASTER with priority 255); leaving sends priority 0 if it is MASTER and removes the
+    addresses. Iterating gives its transitions, the first one included; the iteration ends when it has stopped.
+
+    Args:
+        interface: Interface of the advertisements.
+        vrid: Virtual Router Identifier, 1-255.
+        addresses: Virtual addresses, with prefix length (`192.0.2.100/24`) or without; all of one family.
+        priority: 1-254, or 255 for the owner of the addresses.
+        version: VRRP version; 2 is IPv4 only.
+        advertisement_interval_s: Seconds; whole ones in version 2, hundredths in version 3.
+        preempt: Take over from a master of lower priority.
+        preempt_delay_s: Wait so many seconds before that.
+        source: Source address, None for the interface's own.
+        unicast_peers: Send to these instead of the multicast group.
+        password: VRRPv2 simple password, at most 8 octets; it stops accidents, not attackers.
+        excluded: More addresses that move along but are not advertised.
+        name: For reports.
+        on_report: Told of everything else: dropped packets, remarks, refusals of the kernel.
+        system: The kernel; None for the real one.
+
+    Raises:
+        UsageError: The arguments cannot be.
+    """
+
+    def __init__(
+        self,
+        interface: str,
+        vrid: int,
+        addresses: Sequence[str],
+        *,
+        priority: int = PRIORITY_DEFAULT,
+        version: Literal[2, 3] = 3,
+        advertisement_interval_s: float = 1.0,
+        preempt: bool = True,
+        preempt_delay_s: float = 0.0,
+        source: str | None = None,
+        unicast_peers: Sequence[str] = (),
+        password: str | bytes | None = None,
+        excluded: Sequence[str] = (),
+        name: str | None = None,
+        on_report: Callable[[Report], None] | None = None,
+        system: System | None = None,
+    ) -> None:
+        if not addresses:
+            raise UsageError("a virtual router needs at least one address")
+        try:
+            vips = tuple(VirtualAddress(interface, ip_interface(text)) for text in addresses)
+            others = tuple(VirtualAddress(interface, ip_interface(text)) for text in excluded)
+            peers = tuple(ip_address(text) for text in unicast_peers)
+            own = None if source is None else ip_address(source)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        secret = password.encode() if isinstance(password, str) else password
+        if secret is not None and (version != 2 or len(secret) > AUTH_DATA_LENGTH):
+            raise UsageError("a password belongs to version 2 and has at most 8 octets")
+        self.settings = InstanceSettings(
+            name=name or f"{interface}/{vrid}",
+            interface=interface,
+            router=RouterSettings(
+                vrid=vrid,
+                family=Family(vips[0].ip.version),
+                version=version,
+                priority=priority,
+                advertisement_interval_us=round(advertisement_interval_s * US_PER_S),
+                preempt=preempt,
+                preempt_delay_us=round(preempt_delay_s * US_PER_S),
+            ),
+            vips=vips,
+            excluded=others,
+            source=own,
+            unicast_peers=peers,
+            auth_type=AUTH_NONE if secret is None else AUTH_PASS,
+            auth_data=b"" if secret is None else secret.ljust(AUTH_DATA_LENGTH, b"\0"),
+        )
+        self.settings.check()
+        self.state = State.INITIALIZE
+        self._system = system
+        self._on_report = on_report
+        self._driver: EngineDriver | None = None
+        self._news: asyncio.Queue[Transition | Exception | None] = asyncio.Queue()
+        self._stopped = asyncio.Event()
+        self._answers: dict[int, asyncio.Future[InstanceStatus]] = {}
+        self._token = 0
+
+    async def __aenter__(self) -> Self:
+        """
+        Start.
+
+        Raises:
+            NotPermitted: CAP_NET_ADMIN or CAP_NET_RAW is missing.
+            UsageError: It was started before.
+        """
+        if self._driver is not None:
+            raise UsageError("an instance runs once; make another")
+        if self._system is None:
+            from pyvrrp.net.linux import LinuxSystem, require_capabilities  # noqa: PLC0415  not for simulated worlds
+
+            require_capabilities()
+            self._system = LinuxSystem()
+        loop = asyncio.get_running_loop()
+        engine = Engine(self._system, self._hear)
+        self._driver = EngineDriver(engine, self._system, loop, self._crashed)
+        self._command(Configure((self.settings,)))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End in order: priority 0, addresses gone."""
+        assert self._driver is not None
+        self._command(Stop())
+        try:
+            await self._stopped.wait()
+        finally:
+            self._driver.close()
+            self._news.put_nowait(None)
+
+    def __aiter__(self) -> AsyncIterator[Transition]:
+        """Transitions as they happen; those not yet read are kept."""
+        return self._transitions()
+
+    def set_priority(self, priority: int) -> None:
+        """
+        Take another effective priority (1-254), for example because something you watch is not well.
+
+        Raises:
+            UsageError: It is not within 1-254.
+        """
+        if not 1 <= priority <= 254:
+            raise UsageError(f"priority {priority} is not within 1-254")
+        self._command(SetPriority(self.settings.name, priority))
+
+    def raise_fault(self, cause: str, detail: str = "") -> None:
+        """Leave the election until `clear_fault` of the same cause; *detail* is the reason people read."""
+        self._command(RaiseFault(self.settings.name, cause, detail or cause))
+
+    def clear_fault(self, cause: str) -> None:
+        """That cause is over; the last one gone, the router is BACKUP again."""
+        self._command(ClearFault(self.settings.name, cause))
+
+    async def status(self) -> InstanceStatus:
+        """What is true of it now: timers, master, addresses as the kernel has them, counters."""
+        if self._driver is None or self._stopped.is_set():
+            raise UsageError("the instance is not running")
+        self._token += 1
+        future = self._answers[self._token] = asyncio.get_running_loop().create_future()
+        self._command(Ask(self._token))
+        answer: InstanceStatus = await future
+        return answer
+
+    async def _transitions(self) -> AsyncIterator[Transition]:
+        while (item := await self._news.get()) is not None:
+            if isinstance(item, Exception):
+                raise item
+            yield item
+
+    def _command(self, command: Command) -> None:
+        if self._driver is None:
+            raise UsageError("the instance is not running: use `async with`")
+        self._driver.command(command)
+
+    def _hear(self, report: Report) -> None:
+        match report:
+            case Entered(_, transition):
+                self.state = transition.state
+                self._news.put_nowait(transition)
+            case Status(token, _, instances, _):
+                future = self._answers.pop(token, None)
+                if future is not None and not future.done():
+                    future.set_result(instances[0])
+                return
+            case Stopped():
+                self._stopped.set()
+                return
+            case _:
+                pass
+        if self._on_report is not None:
+            self._on_report(report)
+
+    def _crashed(self, error: Exception) -> None:
+        failure = VrrpError(f"the engine failed: {error!r}")
+        failure.__cause__ = error
+        self._news.put_nowait(failure)
+        for future in self._answers.values():
+            if not future.done():
+                future.set_exception(failure)
+        self._stopped.set()

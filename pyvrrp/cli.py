@@ -1,0 +1,331 @@
+"""
+The command line: arguments in, exit code out.
+
+`run` takes keepalived's options; started under the name `keepalived` it is `run`. Exit codes of `run` and of its
+`--config-test` are keepalived's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from pyvrrp.errors import ConfigError, VrrpError
+from pyvrrp.version import __version__
+
+DEFAULT_CONFIG: Final = Path("/etc/keepalived/keepalived.conf")
+PID_FILE: Final = Path("/run/pyvrrp.pid")
+
+EXIT_OK: Final = 0
+EXIT_FATAL: Final = 1  # also an option that does not exist
+EXIT_CONFIG: Final = 2
+EXIT_NO_PERMISSION: Final = 4
+EXIT_NO_CONFIG: Final = 6
+
+SIGNALS: Final = {
+    "STOP": signal.SIGTERM,
+    "RELOAD": signal.SIGHUP,
+    "DATA": signal.SIGUSR1,
+    "STATS": signal.SIGUSR2,
+    "JSON": signal.SIGRTMIN + 2,
+    "STATS_CLEAR": signal.SIGRTMAX - 1,
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Ends with keepalived's code for a wrong option."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        print(f"{self.prog}: {message}", file=sys.stderr)
+        sys.exit(EXIT_FATAL)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Run a command.
+
+    Args:
+        arguments: Without the program's name; None for those of the process.
+
+    Returns:
+        The exit code.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None and Path(sys.argv[0]).name == "keepalived":
+        words.insert(0, "run")
+    if not words:
+        words = ["--help"]
+    options = _parser().parse_args(words)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except VrrpError as error:
+        print(f"pyvrrp: {error}", file=sys.stderr)
+        return EXIT_FATAL
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has what it wanted
+        return EXIT_OK
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="pyvrrp", description="VRRPv2 and VRRPv3: virtual IPs that survive their router.")
+    parser.add_argument("--version", action="version", version=f"pyvrrp {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_run(commands)
+    _add_status(commands)
+    from pyvrrp.lab.run import add_parser  # noqa: PLC0415  the daemon does not pay for the lab
+
+    add_parser(commands)
+    return parser
+
+
+# run
+
+
+def _add_run(commands: Any) -> None:
+    run = commands.add_parser("run", help="run the daemon (keepalived's options)", description=_run.__doc__)
+    run.set_defaults(command=_run)
+    add = run.add_argument
+    add("-f", "--use-file", metavar="FILE", type=Path, default=DEFAULT_CONFIG, help=f"configuration ({DEFAULT_CONFIG})")
+    add("-n", "--dont-fork", action="store_true", help="stay in the foreground")
+    add("-l", "--log-console", action="store_true", help="log to standard error")
+    add("-D", "--log-detail", action="count", default=0, help="detailed log messages")
+    add("-S", "--log-facility", metavar="N|NAME", default="daemon", help="syslog facility: 0-7, local0-7, user, daemon")
+    add("-g", "--log-file", metavar="FILE", nargs="?", const="", help="log to a file")
+    add("-G", "--no-syslog", action="store_true", help="do not log to syslog")
+    add("--log-format", choices=("console", "json", "keepalived"), help="how lines look (console)")
+    add("-t", "--config-test", metavar="FILE", nargs="?", const="", help="only check the configuration")
+    add("--strict", action="store_true", help="refuse a configuration of which anything would be dropped")
+    add("-p", "--pid", metavar="FILE", type=Path, help="pid file")
+    add("-r", "--vrrp_pid", metavar="FILE", type=Path, help="pid file of the VRRP process")
+    add("--name", help="name of this daemon, for several in one network namespace")
+    add("--runtime-dir", metavar="DIR", type=Path, help="where running daemons keep what they know (/run/pyvrrp)")
+    add("-s", "--namespace", metavar="NAME", help="network namespace to run in, as in `ip netns`")
+    add("-u", "--umask", metavar="MODE", type=lambda text: int(text, 8), help="file mode creation mask")
+    add("-V", "--dont-release-vrrp", action="store_true", help="leave addresses in place at the end")
+    add("--ignore-sigint", action="store_true", help="do not end on SIGINT")
+    add("-v", action="store_true", dest="show_version", help="print the version")
+    add("--signum", metavar="NAME", help=f"print the number of a signal: {', '.join(SIGNALS)}")
+    # Accepted for keepalived's sake; what they ask for is always so here, or does not concern VRRP.
+    for flags in (
+        ("-P", "--vrrp"), ("-C", "--check"), ("-B", "--no_bfd"), ("--all",), ("-X", "--release-vips"),
+        ("-I", "--dont-release-ipvs"), ("-R", "--dont-respawn"), ("-a", "--address-monitoring"), ("-m", "--core-dump"),
+        ("-x", "--snmp"), ("-d", "--dump-conf"), ("-e", "--all-config"), ("--flush-log-file",), ("--no-mem-check",),
+    ):  # fmt: skip
+        add(*flags, action="store_true", help=argparse.SUPPRESS)
+    for flags in (("-c", "--checkers_pid"), ("-b", "--bfd_pid"), ("-A", "--snmp-agent-socket"), ("-i", "--config-id")):
+        add(*flags, metavar="X", help=argparse.SUPPRESS)
+    add("-M", "--core-dump-pattern", nargs="?", help=argparse.SUPPRESS)
+    add("--debug", nargs="?", const="", help=argparse.SUPPRESS)
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Run the daemon. SIGHUP reloads the configuration, SIGTERM ends in order: priority 0, addresses gone."""
+    if options.show_version:
+        print(f"pyvrrp v{__version__}", file=sys.stderr)
+        return EXIT_OK
+    if options.signum is not None:
+        return _print_signal(options.signum)
+    if options.namespace is not None:
+        _enter_namespace(options.namespace)
+    if options.config_test is not None:
+        return _test(options)
+    return _serve(options)
+
+
+def _print_signal(name: str) -> int:
+    if name not in SIGNALS:
+        print(f"pyvrrp: no signal is called {name!r}: {', '.join(SIGNALS)}", file=sys.stderr)
+        return EXIT_FATAL
+    print(int(SIGNALS[name]))
+    return EXIT_OK
+
+
+def _enter_namespace(name: str) -> None:
+    from pyvrrp.net.linux import enter_namespace  # noqa: PLC0415  only here
+
+    enter_namespace(name)
+
+
+def _interface_names() -> frozenset[str]:
+    from pyvrrp.net.linux import LinuxSystem  # noqa: PLC0415  not for `--help`
+
+    system = LinuxSystem()
+    try:
+        return frozenset(link.name for link in system.links())
+    finally:
+        system.close()
+
+
+def _test(options: argparse.Namespace) -> int:
+    from pyvrrp.config.load import load  # noqa: PLC0415  not for `--help`
+
+    try:
+        parsed = load(options.use_file, interfaces=_interface_names())
+    except ConfigError as error:
+        lines, code = [str(error)], EXIT_NO_CONFIG
+    else:
+        lines, code = [str(complaint) for complaint in parsed.complaints], parsed.exit_code
+    if options.config_test:
+        with Path(options.config_test).open("a", encoding="utf-8") as report:
+            report.writelines(f"{line}\n" for line in lines)
+    else:
+        for line in lines:
+            print(line, file=sys.stderr)
+    return code
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from pyvrrp.config.load import load  # noqa: PLC0415  not for `--help`
+    from pyvrrp.config.model import Configuration  # noqa: PLC0415
+    from pyvrrp.daemon.daemonise import Readiness, daemonise  # noqa: PLC0415
+    from pyvrrp.daemon.pidfile import running_pid  # noqa: PLC0415
+
+    path = options.use_file.absolute()
+    for name in ("pid", "vrrp_pid", "runtime_dir"):
+        if getattr(options, name) is not None:
+            setattr(options, name, getattr(options, name).absolute())
+    if options.pid is None and not options.dont_fork:
+        options.pid = PID_FILE
+    if options.pid is not None and running_pid(options.pid) is not None:
+        print("daemon is already running", file=sys.stderr)
+        return EXIT_OK
+
+    def reload() -> Configuration:
+        parsed = load(path, interfaces=_interface_names())
+        if parsed.drops:
+            raise ConfigError("\n".join(str(complaint) for complaint in parsed.complaints if complaint.dropped))
+        return parsed.configuration
+
+    try:
+        parsed = load(path, interfaces=_interface_names())
+    except ConfigError as error:
+        print(f"pyvrrp: {error}", file=sys.stderr)
+        return EXIT_NO_CONFIG
+    if parsed.fatal or (options.strict and parsed.drops):
+        for complaint in parsed.complaints:
+            print(complaint, file=sys.stderr)
+        return EXIT_CONFIG
+    missing = _missing_rights()
+    if missing:
+        print(f"pyvrrp: cannot run without {' and '.join(missing)}: run as root or grant it", file=sys.stderr)
+        return EXIT_NO_PERMISSION
+    readiness = Readiness() if options.dont_fork else daemonise(umask=options.umask)
+    if options.umask is not None:
+        os.umask(options.umask)
+    try:
+        return _in_the_background(options, parsed, reload, readiness)
+    except VrrpError as error:
+        from pyvrrp.daemon.runtime import AlreadyRunning  # noqa: PLC0415
+
+        code = (
+            EXIT_OK
+            if isinstance(error, AlreadyRunning)
+            else EXIT_CONFIG
+            if isinstance(error, ConfigError)
+            else EXIT_FATAL
+        )
+        readiness.failed(code, f"pyvrrp: {error}")
+        print(f"pyvrrp: {error}", file=sys.stderr)
+        return code
+
+
+def _missing_rights() -> list[str]:
+    from pyvrrp.net.linux import missing_capabilities  # noqa: PLC0415
+
+    return missing_capabilities()
+
+
+def _in_the_background(options: argparse.Namespace, parsed: Any, reload: Any, readiness: Any) -> int:
+    """What runs in the daemon's own process; the heavy imports come last."""
+    import asyncio  # noqa: PLC0415
+    from contextlib import ExitStack  # noqa: PLC0415
+
+    from pyvrrp.daemon.logs import LogFormat, LogSettings, configure, syslog_facility  # noqa: PLC0415
+    from pyvrrp.daemon.pidfile import PidFile  # noqa: PLC0415
+    from pyvrrp.daemon.runtime import RuntimeDirectory, base_directory  # noqa: PLC0415
+    from pyvrrp.daemon.supervisor import Options, Supervisor  # noqa: PLC0415
+    from pyvrrp.net.linux import LinuxSystem  # noqa: PLC0415
+    from pyvrrp.trackers.children import reset_signals  # noqa: PLC0415
+
+    reset_signals()
+    with ExitStack() as stack:
+        # The system is made in the daemon's own process: the watch on it must not be shared over a fork.
+        for path in {options.pid, options.vrrp_pid} - {None}:
+            stack.enter_context(PidFile.claim(path))
+        name = (
+            options.name
+            or parsed.configuration.globals.instance_name
+            or (options.pid.stem if options.pid else "pyvrrp")
+        )
+        runtime = stack.enter_context(RuntimeDirectory.acquire(base_directory(options.runtime_dir), name))
+        as_keepalived = Path(sys.argv[0]).name == "keepalived"
+        logs = stack.enter_context(
+            configure(
+                LogSettings(
+                    format=LogFormat(options.log_format or ("keepalived" if as_keepalived else "console")),
+                    console=options.log_console,
+                    file=None if options.log_file is None else Path(options.log_file or "/tmp/keepalived.log"),  # noqa: S108  keepalived's own place
+                    syslog=not options.no_syslog,
+                    facility=syslog_facility(options.log_facility),
+                    detail=bool(options.log_detail),
+                )
+            )
+        )
+        log = logs.logger
+        for problem in logs.problems:
+            log.warning(problem)
+        log.info(f"Starting pyvrrp v{__version__}", pid=os.getpid(), name=name)
+        log.info(f"Configuration file {options.use_file}")
+        for complaint in parsed.complaints:
+            (log.error if complaint.dropped else log.warning)(str(complaint))
+        system = LinuxSystem()
+        stack.callback(system.close)
+        supervisor = Supervisor(
+            parsed.configuration,
+            system,
+            runtime,
+            log,
+            Options(
+                source=str(options.use_file),
+                load=reload,
+                ready=readiness.ready,
+                keep_addresses=options.dont_release_vrrp,
+                ignore_sigint=options.ignore_sigint,
+            ),
+        )
+        code = asyncio.run(supervisor.run())
+        log.info(f"Stopped pyvrrp v{__version__}")
+        return code
+
+
+# status
+
+
+def _add_status(commands: Any) -> None:
+    status = commands.add_parser("status", help="ask the running daemon", description=_status.__doc__)
+    status.set_defaults(command=_status)
+    status.add_argument("--json", action="store_true", help="everything, as JSON")
+    status.add_argument("--name", help="which daemon, where several run")
+    status.add_argument("--runtime-dir", metavar="DIR", type=Path, help="where running daemons keep what they know")
+
+
+def _status(options: argparse.Namespace) -> int:
+    """State, since when and why, priorities, master, timers, addresses as the kernel has them, counters by reason."""
+    from pyvrrp.daemon.control import find, request  # noqa: PLC0415  not for `--help`
+    from pyvrrp.daemon.runtime import base_directory  # noqa: PLC0415
+    from pyvrrp.daemon.status import render  # noqa: PLC0415
+
+    path = find(base_directory(options.runtime_dir), options.name)
+    answer = request(path, "status")["status"]
+    print(json.dumps(answer, indent=2) if options.json else render(answer))
+    return EXIT_OK

@@ -1,0 +1,519 @@
+"""
+The daemon: configuration, trackers, notify scripts, status and logs around one engine.
+
+Everything that runs is a task with a name. Start, reload and end go through here, and only here; the order at the
+start is: claim the runtime directory, remove what a dead predecessor left, then let the engine speak.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Protocol
+
+from pyvrrp.config.model import Configuration, Notify, VrrpInstance
+from pyvrrp.daemon import words
+from pyvrrp.daemon.control import ControlServer
+from pyvrrp.daemon.notify import STOP, Notification, Notifier
+from pyvrrp.daemon.runtime import RuntimeDirectory, clashes, leftovers
+from pyvrrp.daemon.sd_notify import SdNotify
+from pyvrrp.daemon.status import as_json
+from pyvrrp.daemon.tracking import Tracking
+from pyvrrp.daemon.translate import claims, engine_settings, family_of, installed
+from pyvrrp.engine.loop import Engine, EngineDriver
+from pyvrrp.engine.streams import (
+    Ask,
+    Command,
+    Configure,
+    Entered,
+    InstanceSettings,
+    Remarked,
+    Report,
+    Status,
+    Stop,
+    Stopped,
+)
+from pyvrrp.errors import ConfigError, KernelError, UsageError
+from pyvrrp.net.links import primary_address
+from pyvrrp.net.system import System
+from pyvrrp.protocol.actions import Note
+from pyvrrp.protocol.constants import PRIORITY_OWNER, IPAddress
+from pyvrrp.protocol.states import State
+from pyvrrp.trackers.base import TrackerReport
+from pyvrrp.trackers.children import ScriptPolicy, command_trouble
+from pyvrrp.version import __version__
+
+ANSWER_TIMEOUT_S: Final = 5.0
+"""An engine that does not answer within this time is stuck."""
+
+CRASHES_MAX: Final = 5
+"""An engine that fails so often within `CRASH_WINDOW_S` is not started again: somebody else may serve better."""
+
+CRASH_WINDOW_S: Final = 60.0
+
+
+class Logger(Protocol):
+    """What the supervisor asks of a structlog logger."""
+
+    def debug(self, event: str, **fields: Any) -> Any:
+        """Shown with `--log-detail` only."""
+
+    def info(self, event: str, **fields: Any) -> Any:
+        """What an operator wants to read afterwards."""
+
+    def warning(self, event: str, **fields: Any) -> Any:
+        """Something is odd, the daemon copes."""
+
+    def error(self, event: str, **fields: Any) -> Any:
+        """Something was asked for and is not done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """
+    What the command line decides for the daemon.
+
+    Attributes:
+        source: Where the configuration came from, for `status`.
+        load: Reads the configuration anew, for a reload; raises ConfigError, whose words say what is wrong.
+        ready: Called once when the daemon serves (writes pid files, tells the starting process).
+        keep_addresses: Leave addresses in place at the end (`--dont-release-vrrp`).
+        ignore_sigint: As it says.
+    """
+
+    source: str
+    load: Callable[[], Configuration]
+    ready: Callable[[], None] = lambda: None
+    keep_addresses: bool = False
+    ignore_sigint: bool = False
+
+
+@dataclass(slots=True)
+class _Known:
+    """What the supervisor remembers of an instance between reports."""
+
+    instance: VrrpInstance
+    settings: InstanceSettings
+    priority: int
+    state: State = State.INITIALIZE
+    removed: bool = field(default=False)
+
+
+class Supervisor:
+    """
+    Runs a configuration until told to stop.
+
+    Args:
+        configuration: What to run at first.
+        system: The kernel, or a simulated one.
+        runtime: The daemon's own directory, locked; None for none (tests).
+        log: Takes everything that people may want to know.
+        options: See there.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        system: System,
+        runtime: RuntimeDirectory | None,
+        log: Logger,
+        options: Options,
+    ) -> None:
+        self._configuration = configuration
+        self._system = system
+        self._runtime = runtime
+        self._log = log
+        self._options = options
+        self._known: dict[str, _Known] = {}
+        self._reports: asyncio.Queue[Report] = asyncio.Queue()
+        self._answers: dict[int, asyncio.Future[Status]] = {}
+        self._token = 0
+        self._driver: EngineDriver | None = None
+        self._crashes: deque[float] = deque()
+        self._stop = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._code = 0
+        self._started_s = time.time()
+        self._warnings: list[str] = []
+        self._reloading = asyncio.Lock()
+        self._tracking = Tracking(system, self._command, self._tracked, self._source_of, self._tracker_crashed)
+        self._notifier = Notifier(lambda report: self._write(words.of_notify(report)))
+        self._sd = SdNotify.from_environment(on_failure=log.warning)
+        self._status_text = ""
+
+    async def run(self) -> int:
+        """
+        Serve until a signal says stop.
+
+        Returns:
+            Exit code: 0 after an orderly end.
+
+        Raises:
+            ConfigError: Nothing of the configuration can be run.
+            KernelError: The kernel refuses what nothing works without.
+        """
+        loop = asyncio.get_running_loop()
+        self._install_signals(loop)
+        tasks = [
+            loop.create_task(self._consume(), name="reports"),
+            loop.create_task(self._notifier.run(), name="notify"),
+        ]
+        control = self._control()
+        try:
+            policy = self._policy(self._configuration)
+            settings = self._settle(self._configuration, policy, at_start=True)
+            self._remove_leftovers(settings)
+            self._start_engine()
+            self._apply(self._configuration, settings)
+            await self.status()
+            if control is not None:
+                await control.start()
+            tasks.append(loop.create_task(self._sd.run_watchdog(), name="watchdog"))
+            self._options.ready()
+            await self._sd.ready(self._summary())
+            self._log.info("Startup complete", instances=len(settings))
+            await self._stop.wait()
+            await self._shut_down()
+        finally:
+            if control is not None:
+                await control.stop()
+            await self._tracking.stop()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if self._driver is not None:
+                self._driver.close()
+            self._sd.close()
+        return self._code
+
+    def stop(self, code: int = 0) -> None:
+        """End in order."""
+        self._code = self._code or code
+        self._stop.set()
+
+    async def status(self) -> Mapping[str, Any]:
+        """All that is known, as `pyvrrp status --json` prints it."""
+        self._token += 1
+        future = self._answers[self._token] = asyncio.get_running_loop().create_future()
+        self._command(Ask(self._token))
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                answer = await future
+        finally:
+            self._answers.pop(self._token, None)
+        daemon = {
+            "version": __version__,
+            "pid": os.getpid(),
+            "name": self._runtime.name if self._runtime is not None else None,
+            "config": self._options.source,
+            "up_s": round(time.time() - self._started_s, 3),
+            "warnings": list(self._warnings),
+        }
+        return as_json(answer, self._tracking.checks, daemon, time.time())
+
+    async def reload(self) -> bool:
+        """
+        Read the configuration anew and apply it if all of it is good.
+
+        Returns:
+            Whether it was applied; if not, the old one runs on and the log says what is wrong.
+        """
+        async with self._reloading:
+            self._log.info("Reloading ...")
+            await self._sd.reloading("reloading")
+            try:
+                configuration = self._options.load()
+                policy = self._policy(configuration)
+                settings = self._settle(configuration, policy, at_start=False)
+            except ConfigError as error:
+                for line in str(error).splitlines():
+                    self._log.error(line)
+                self._log.error("Reload refused, the old configuration runs on")
+                self._warnings = [f"reload refused: {error}".splitlines()[0]]
+                await self._sd.ready(self._summary())
+                return False
+            self._warnings = []
+            self._configuration = configuration
+            self._apply(configuration, settings)
+            await self.status()
+            await self._sd.ready(self._summary())
+            self._log.info("Reload complete", instances=len(settings))
+            return True
+
+    # Start, reload and end
+
+    def _install_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.add_signal_handler(signal.SIGTERM, self.stop)
+        if self._options.ignore_sigint:
+            loop.add_signal_handler(signal.SIGINT, lambda: None)  # SIG_IGN would be inherited by scripts
+        else:
+            loop.add_signal_handler(signal.SIGINT, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+
+    def _reload_soon(self) -> None:
+        task = asyncio.get_running_loop().create_task(self.reload(), name="reload")
+        task.add_done_callback(self._reloaded)
+
+    def _reloaded(self, task: asyncio.Task[bool]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error(f"Reload failed: {error!r}; the old configuration runs on")
+
+    def _control(self) -> ControlServer | None:
+        if self._runtime is None:
+            return None
+
+        async def status(_request: Mapping[str, Any]) -> Mapping[str, Any]:
+            return {"status": await self.status()}
+
+        return ControlServer(
+            self._runtime.socket_path,
+            {"status": (status, False)},
+            on_error=lambda command, error: self._log.error(f"control command {command} failed: {error!r}"),
+        )
+
+    def _policy(self, configuration: Configuration) -> ScriptPolicy:
+        policy = ScriptPolicy.of(configuration.globals)
+        self._notifier.policy = policy
+        return policy
+
+    def _settle(
+        self, configuration: Configuration, policy: ScriptPolicy, *, at_start: bool
+    ) -> tuple[InstanceSettings, ...]:
+        """Decide what can be run: interfaces, and nobody else runs the same virtual router here."""
+        awaited = self._tracking.prepare(configuration, policy)
+        settings = [
+            engine_settings(instance, self._interface_of(instance), awaited[instance.name])
+            for instance in configuration.instances
+        ]
+        others = self._runtime.others() if self._runtime is not None else ()
+        refused: dict[str, str] = {}
+        for one in settings:
+            try:
+                one.check()
+            except UsageError as error:
+                refused[one.name] = f"({one.name}) cannot be run: {error}"
+        for router, other in clashes(claims(settings).routers, others):
+            refused[router.instance] = (
+                f"({router.instance}) virtual router {router.vrid} on {router.interface} is already run by pid "
+                f"{other.pid} (daemon {other.name})"
+            )
+        if refused and not at_start:
+            raise ConfigError("\n".join(refused.values()))
+        for text in refused.values():
+            self._log.error(text)
+            self._warnings.append(text)
+        kept = tuple(one for one in settings if one.name not in refused)
+        if settings and not kept:
+            raise ConfigError("no instance is left to run")
+        self._check_scripts(configuration, policy)
+        return kept
+
+    def _check_scripts(self, configuration: Configuration, policy: ScriptPolicy) -> None:
+        for instance in configuration.instances:
+            notify = instance.notify
+            for command in (notify.master, notify.backup, notify.fault, notify.stop, notify.any):
+                if command is not None and (trouble := command_trouble(command, policy)):
+                    self._log.error(f"({instance.name}) notify script: {trouble}", instance=instance.name)
+
+    def _interface_of(self, instance: VrrpInstance) -> str:
+        """The interface of an instance; in unicast mode it may be known by its source address alone."""
+        if instance.interface is not None:
+            return instance.interface
+        names = {link.index: link.name for link in self._system.links()}
+        for assigned in self._system.addresses():
+            if assigned.address.ip == instance.source:
+                return names[assigned.index]
+        raise ConfigError(
+            f"({instance.name}) no interface has the source address {instance.source}",
+            hint="name the interface in the block",
+        )
+
+    def _remove_leftovers(self, settings: Iterable[InstanceSettings]) -> None:
+        """What a killed predecessor left must be gone before the first advertisement."""
+        if self._runtime is None:
+            return
+        for warning in self._runtime.warnings:
+            self._log.warning(warning)
+        names = {link.index: link.name for link in self._system.links()}
+        found = [(names.get(a.index, ""), a) for a in self._system.addresses()]
+        configured = [
+            address for one in settings if one.router.priority != PRIORITY_OWNER for address in installed(one)
+        ]
+        stray = leftovers(found, self._runtime.predecessor, configured, self._runtime.others())
+        if not stray:
+            return
+        for address, error in zip(stray, self._system.remove(stray), strict=True):
+            if error is None:
+                self._log.info(f"removed leftover {address.address} from {address.interface}")
+            else:
+                self._log.error(str(error))
+
+    def _start_engine(self) -> None:
+        loop = asyncio.get_running_loop()
+        engine = Engine(self._system, self._reports.put_nowait)
+        self._driver = EngineDriver(engine, self._system, loop, self._engine_crashed)
+
+    def _apply(self, configuration: Configuration, settings: tuple[InstanceSettings, ...]) -> None:
+        by_name = {instance.name: instance for instance in configuration.instances}
+        previous = [known.settings for known in self._known.values()]
+        self._save([*previous, *settings])
+        known: dict[str, _Known] = {}
+        for one in settings:
+            before = self._known.get(one.name)
+            state = before.state if before is not None else State.INITIALIZE
+            known[one.name] = _Known(by_name[one.name], one, one.router.priority, state)
+        for name, gone in self._known.items():
+            if name not in known:
+                gone.removed = True
+                self._tell_removed(gone)
+        self._known = known
+        self._command(Configure(settings))
+        self._tracking.start()
+        self._command(Ask(0))  # its answer says that old addresses are gone: then they need not be claimed any more
+
+    def _save(self, settings: Iterable[InstanceSettings]) -> None:
+        if self._runtime is None:
+            return
+        try:
+            self._runtime.save(claims(settings))
+        except KernelError as error:
+            self._log.error(f"{error}; a successor could not tell our addresses from others'")
+
+    async def _shut_down(self) -> None:
+        self._log.info("Stopping")
+        await self._sd.stopping()
+        assert self._driver is not None
+        self._command(Stop(keep_addresses=self._options.keep_addresses))
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            await self._stopped.wait()
+        for known in self._known.values():
+            self._notify(known, STOP, "the daemon stops")
+        await self._tracking.stop()
+        await self._notifier.close()
+        if self._options.keep_addresses:
+            return
+        self._save(())
+
+    # Reports
+
+    async def _consume(self) -> None:
+        while True:
+            report = await self._reports.get()
+            try:
+                self._hear(report)
+            except Exception as error:  # noqa: BLE001  one report that cannot be told must not silence the others
+                self._log.error(f"cannot tell {report!r}: {error!r}")
+
+    def _hear(self, report: Report) -> None:
+        match report:
+            case Status(token):
+                if token == 0:
+                    self._save(known.settings for known in self._known.values())
+                elif (future := self._answers.get(token)) is not None and not future.done():
+                    future.set_result(report)
+                return
+            case Stopped():
+                self._stopped.set()
+                return
+            case _:
+                pass
+        name = getattr(report, "instance", None)
+        known = self._known.get(name) if name is not None else None
+        for line in words.of_report(report, known.priority if known is not None else 0):
+            self._write(line)
+        if known is None:
+            return
+        if isinstance(report, Remarked) and report.remark.note is Note.PRIORITY and report.remark.priority:
+            known.priority = report.remark.priority
+        if isinstance(report, Entered):
+            transition = report.transition
+            known.state, known.priority = transition.state, transition.priority
+            if transition.state is not State.INITIALIZE:
+                self._notify(known, str(transition.state), transition.reason, str(transition.previous))
+            self._say_status()
+
+    def _tracked(self, kind: str, report: TrackerReport) -> None:
+        self._write(words.of_tracker(kind, report))
+
+    def _tracker_crashed(self, name: str, error: BaseException) -> None:
+        self._log.error(f"tracker {name} failed: {error!r}; it is started again")
+
+    def _engine_crashed(self, error: Exception) -> None:
+        """The engine met a fault of ours: clean up what it did and start it again, but not for ever."""
+        self._log.error(f"the engine failed: {error!r}", exc_info=error)
+        assert self._driver is not None
+        self._driver.close()
+        settings = [known.settings for known in self._known.values()]
+        addresses = [address for one in settings for address in installed(one)]
+        for failure in self._system.remove(addresses):
+            if failure is not None:
+                self._log.error(str(failure))
+        now_s = time.monotonic()
+        self._crashes.append(now_s)
+        while self._crashes and now_s - self._crashes[0] > CRASH_WINDOW_S:
+            self._crashes.popleft()
+        if len(self._crashes) >= CRASHES_MAX or self._stop.is_set():
+            self._log.error("the engine fails again and again: giving up")
+            self._stopped.set()
+            self.stop(70)
+            return
+        self._start_engine()
+        for known in self._known.values():
+            known.state = State.INITIALIZE
+        self._command(Configure(tuple(settings)))
+        self._tracking.start()
+
+    # Telling others
+
+    def _command(self, command: Command) -> None:
+        if self._driver is not None:
+            self._driver.command(command)
+
+    def _write(self, line: words.Line) -> None:
+        getattr(self._log, line.level)(line.text, **line.fields)
+
+    def _notify(self, known: _Known, state: str, reason: str, previous: str = "") -> None:
+        self._notifier.tell(
+            Notification(
+                known.instance.name,
+                state,
+                known.priority,
+                previous_state=previous,
+                reason=reason,
+                vrid=known.instance.vrid,
+                interface=known.settings.interface,
+            ),
+            known.instance.notify,
+        )
+
+    def _tell_removed(self, known: _Known) -> None:
+        """An instance that a reload took away: the general script hears FAULT, as with keepalived 3.10."""
+        known.instance = replace(known.instance, notify=Notify(any=known.instance.notify.any))
+        self._notify(known, "FAULT", "no longer in the configuration", str(known.state))
+
+    def _summary(self) -> str:
+        states = Counter(str(known.state) for known in self._known.values())
+        return ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "no instances"
+
+    def _say_status(self) -> None:
+        text = self._summary()
+        if text != self._status_text:
+            self._status_text = text
+            asyncio.get_running_loop().create_task(self._sd.status(text))
+
+    def _source_of(self, name: str) -> IPAddress | None:
+        known = self._known.get(name)
+        if known is None:
+            return None
+        if known.settings.source is not None:
+            return known.settings.source
+        vips = {address.ip for address in installed(known.settings)}
+        for link in self._system.links():
+            if link.name == known.settings.interface:
+                return primary_address(link, self._system.addresses(link.index), family_of(known.instance), vips)
+        return None

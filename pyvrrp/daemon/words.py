@@ -1,0 +1,184 @@
+"""What the engine, trackers and notify scripts report, in words: keepalived's own where operators match on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pyvrrp.daemon.notify import NotifyReport
+from pyvrrp.engine.streams import Dropped, Entered, KernelFailed, Noticed, Remarked, Report
+from pyvrrp.protocol.actions import Cause, Note, Remark, Transition
+from pyvrrp.protocol.constants import US_PER_S
+from pyvrrp.protocol.states import State
+from pyvrrp.trackers.base import TrackerNotice, TrackerReport
+
+Level = Literal["debug", "info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """
+    One line for the log.
+
+    Attributes:
+        level: `debug` lines are shown with `--log-detail` only.
+        text: The sentence, without what is in *fields*.
+        fields: Values, for JSON and for people who filter.
+    """
+
+    level: Level
+    text: str
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+def of_report(report: Report, priority: int) -> Iterator[Line]:
+    """
+    Lines for a report of the engine.
+
+    Args:
+        report: What the engine said.
+        priority: The instance's own effective priority, for the comparisons keepalived prints.
+    """
+    match report:
+        case Entered(name, transition):
+            yield from _entered(name, transition)
+        case Remarked(name, remark):
+            yield _remarked(name, remark, priority)
+        case Dropped():
+            yield _dropped(report)
+        case Noticed(name, notice, source, detail, count):
+            again = f" ({count} times)" if count > 1 else ""
+            fields = {"instance": name, "notice": str(notice), "peer": str(source), "count": count}
+            yield Line("warning", f"({name}) advertisement from {source}: {detail}{again}", fields)
+        case KernelFailed(name, operation, text, _):
+            who = f"({name}) " if name else ""
+            yield Line("error", f"{who}{text}", {"instance": name, "operation": operation} if name else {})
+        case _:
+            return
+
+
+def _entered(name: str, transition: Transition) -> Iterator[Line]:
+    fields: dict[str, Any] = {
+        "instance": name,
+        "state": str(transition.state),
+        "previous_state": str(transition.previous),
+        "priority": transition.priority,
+        "cause": str(transition.cause),
+    }
+    if transition.peer is not None:
+        fields |= {"peer": str(transition.peer), "peer_priority": transition.peer_priority}
+    explanation = _explanation(name, transition)
+    if explanation:
+        yield Line("debug" if transition.cause is Cause.STARTUP else "info", explanation, {"instance": name})
+    if transition.state is State.INITIALIZE:
+        if transition.previous is State.MASTER:
+            yield Line("info", f"({name}) sent 0 priority", {"instance": name})
+        yield Line("info", f"({name}) Stopped", fields | {"reason": transition.reason})
+        return
+    init = " (init)" if transition.previous is State.INITIALIZE and transition.state is not State.MASTER else ""
+    yield Line("info", f"({name}) Entering {transition.state} STATE{init}", fields | {"reason": transition.reason})
+
+
+def _explanation(name: str, transition: Transition) -> str:
+    """A line of its own for why, as keepalived has one before some of its transitions."""
+    peer, theirs = transition.peer, transition.peer_priority
+    match transition.cause:
+        case Cause.STARTUP | Cause.SHUTDOWN:
+            return ""
+        case Cause.HIGHER_PRIORITY:
+            return (
+                f"({name}) Master received advert from {peer} with higher priority {theirs}, ours {transition.priority}"
+            )
+        case Cause.HIGHER_ADDRESS:
+            return (
+                f"({name}) Master received advert from {peer} with same priority {theirs}"
+                " but higher IP address than ours"
+            )
+        case Cause.FAULT:
+            return f"({name}) entering FAULT state ({transition.detail})"
+        case Cause.MASTER_TIMEOUT:
+            return f"({name}) Receive advertisement timeout: {transition.reason}"
+        case _:
+            return f"({name}) {transition.reason}"
+
+
+def _remarked(name: str, remark: Remark, ours: int) -> Line:
+    fields: dict[str, Any] = {"instance": name, "note": str(remark.note)}
+    if remark.peer is not None:
+        fields["peer"] = str(remark.peer)
+    seconds = (remark.value_us or 0) / US_PER_S
+    match remark.note:
+        case Note.LOWER_PRIORITY:
+            text = f"received lower priority ({remark.priority}) advert from {remark.peer}, ours {ours}"
+            return Line("debug", f"({name}) {text}", fields | {"peer_priority": remark.priority})
+        case Note.SAME_ADDRESS:
+            text = f"advert of our priority {remark.priority} from our own address {remark.peer}: is it used twice?"
+            return Line("warning", f"({name}) {text}", fields)
+        case Note.RELEASE_HEARD:
+            return Line("info", f"({name}) {remark.peer} sent priority 0", fields)
+        case Note.NEW_MASTER:
+            return Line("info", f"({name}) master set to {remark.peer}", fields | {"peer_priority": remark.priority})
+        case Note.INTERVAL_LEARNED:
+            before, after = (remark.before or 0) // 1000, (remark.value_us or 0) // 1000
+            text = f"({name}) advertisement interval updated from {before}ms to {after}ms by master"
+            return Line("info", text, fields)
+        case Note.PREEMPT_DELAY_STARTED:
+            return Line("info", f"({name}) start preempt delay ({seconds:.6f})", fields)
+        case Note.PREEMPT_DELAY_STOPPED:
+            return Line("debug", f"({name}) stop preempt delay", fields)
+        case Note.PRIORITY:
+            text = f"({name}) Changing effective priority from {remark.before} to {remark.priority}"
+            return Line("info", text, fields | {"priority": remark.priority})
+        case Note.FAULT:
+            return Line("info", f"({name}) one more fault: {remark.detail}", fields)
+        case Note.FAULT_CLEARED:
+            return Line("info", f"({name}) a fault is gone, what remains: {remark.detail}", fields)
+        case Note.OVERSLEPT:
+            text = f"this process did not run for {seconds:.3f} s; silent until it is clear who is MASTER"
+            return Line("warning", f"({name}) {text}", fields)
+
+
+def _dropped(report: Dropped) -> Line:
+    source = report.source if report.source is not None else "an unreadable sender"
+    who = f"({report.instance})" if report.instance else report.interface
+    again = f" ({report.count} packets)" if report.count > 1 else ""
+    detail = f": {report.detail}" if report.detail else ""
+    fields = {
+        "instance": report.instance,
+        "interface": report.interface,
+        "drop": str(report.reason),
+        "peer": str(source),
+        "count": report.count,
+    }
+    return Line("warning", f"{who} dropped a packet from {source}, {report.reason}{detail}{again}", fields)
+
+
+def of_tracker(kind: str, report: TrackerReport) -> Line:
+    """A line for a verdict or a notice of a tracker."""
+    fields: dict[str, Any] = {"tracker": report.name, "kind": kind}
+    if isinstance(report, TrackerNotice):
+        return Line("warning", f"{report.name}: {report.text}", fields)
+    if report.output:
+        fields["output"] = report.output
+    if kind == "interface":
+        return Line(
+            "info", f"Netlink reports {report.name} {'up' if report.up else 'down'}", fields | {"reason": report.reason}
+        )
+    if report.up is None:
+        return Line("info", f"VRRP_Script({report.name}) {report.reason}", fields)
+    if report.up:
+        return Line("info", f"VRRP_Script({report.name}) succeeded", fields)
+    text = "timed_out" if report.timed_out else f"failed ({report.reason})"
+    return Line("warning", f"VRRP_Script({report.name}) {text}", fields)
+
+
+def of_notify(report: NotifyReport) -> Line:
+    """A line for what became of a notify script."""
+    told = report.notification
+    fields: dict[str, Any] = {"instance": told.name, "state": told.state}
+    if report.argv:
+        fields["script"] = report.argv[0]
+    good = report.result is not None and report.result.succeeded
+    script = f" {report.argv[0]}" if report.argv else ""
+    return Line("debug" if good else "warning", f"({told.name}) notify {told.state}{script}: {report.text}", fields)
