@@ -22,8 +22,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
-from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from pathlib import Path
 
 import pytest
@@ -109,7 +108,7 @@ class Teller:
     def startup(self, words: list[str]) -> None:
         for name in self.settings if words == ["all"] else words:
             system = self.world.hosts[name]
-            engine = self.engines[name] = Engine(system, self._hear(name))
+            engine = self.engines[name] = Engine(system, self._hear())
             engine.command(Configure((self.settings[name],)))
             self.world.attach(name, Told(engine, name, self))
 
@@ -191,7 +190,7 @@ class Teller:
             clauses.append("announces" if announced == 1 else f"announces {announced} times")
         return clauses
 
-    def _hear(self, name: str) -> Callable[[Report], None]:
+    def _hear(self) -> Callable[[Report], None]:
         def hear(report: Report) -> None:
             match report:
                 case Entered(_, transition):
@@ -256,4 +255,3 @@ def test_a_run_repeats_itself() -> None:
 
 def test_there_are_traces() -> None:
     assert len(TRACES) >= 15
-    assert replace(AnnouncementSettings(), repeat=1).repeat == 1
