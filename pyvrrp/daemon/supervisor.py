@@ -8,23 +8,27 @@ start is: claim the runtime directory, remove what a dead predecessor left, then
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, Protocol
 
 from pyvrrp.config.model import Configuration, Notify, VrrpInstance
 from pyvrrp.daemon import words
 from pyvrrp.daemon.control import ControlServer
+from pyvrrp.daemon.logs import RateLimiter, suppressed_note
 from pyvrrp.daemon.notify import STOP, Notification, Notifier
 from pyvrrp.daemon.runtime import RuntimeDirectory, clashes, leftovers
 from pyvrrp.daemon.sd_notify import SdNotify
 from pyvrrp.daemon.status import as_json
-from pyvrrp.daemon.tracking import Tracking
+from pyvrrp.daemon.tracking import Plan, Tracking
 from pyvrrp.daemon.translate import claims, engine_settings, family_of, installed
+from pyvrrp.engine.instance import Key
 from pyvrrp.engine.loop import Engine, EngineDriver
 from pyvrrp.engine.streams import (
     Ask,
@@ -38,7 +42,7 @@ from pyvrrp.engine.streams import (
     Stop,
     Stopped,
 )
-from pyvrrp.errors import ConfigError, KernelError, UsageError
+from pyvrrp.errors import ConfigError, KernelError, UsageError, VrrpError
 from pyvrrp.net.links import primary_address
 from pyvrrp.net.system import System
 from pyvrrp.protocol.actions import Note
@@ -55,6 +59,15 @@ CRASHES_MAX: Final = 5
 """An engine that fails so often within `CRASH_WINDOW_S` is not started again: somebody else may serve better."""
 
 CRASH_WINDOW_S: Final = 60.0
+
+EXIT_INTERNAL: Final = 70
+"""keepalived's code, from sysexits.h: a fault of the program itself."""
+
+SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+"""What the daemon is told by signals. The command line blocks them while nobody listens: none may kill or get lost."""
+
+DUMPS: Final = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGRTMIN + 2, signal.SIGRTMAX - 1)
+"""keepalived writes files on these; left alone they would end the daemon and leave its addresses behind."""
 
 
 class Logger(Protocol):
@@ -101,7 +114,27 @@ class _Known:
     settings: InstanceSettings
     priority: int
     state: State = State.INITIALIZE
-    removed: bool = field(default=False)
+
+    @property
+    def key(self) -> Key:
+        """What makes it the same over a reload, for the engine too; its name does not."""
+        settings = self.settings
+        source = settings.source if settings.unicast_peers else None
+        return Key(settings.interface, settings.router.family, settings.destination, source, settings.router.vrid)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """A configuration that can be run; nothing of it is in force yet."""
+
+    configuration: Configuration
+    policy: ScriptPolicy
+    plan: Plan
+    settings: tuple[InstanceSettings, ...]
+
+
+class _EngineGoneError(VrrpError):
+    """The engine failed too often, and the daemon ends."""
 
 
 class Supervisor:
@@ -141,8 +174,11 @@ class Supervisor:
         self._started_s = time.time()
         self._warnings: list[str] = []
         self._reloading = asyncio.Lock()
+        self._reload_waits = False
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._tracking = Tracking(system, self._command, self._tracked, self._source_of, self._tracker_crashed)
         self._notifier = Notifier(lambda report: self._write(words.of_notify(report)))
+        self._limiter = RateLimiter()
         self._sd = SdNotify.from_environment(on_failure=log.warning)
         self._status_text = ""
 
@@ -157,35 +193,26 @@ class Supervisor:
             ConfigError: Nothing of the configuration can be run.
             KernelError: The kernel refuses what nothing works without.
         """
-        loop = asyncio.get_running_loop()
-        self._install_signals(loop)
-        tasks = [
-            loop.create_task(self._consume(), name="reports"),
-            loop.create_task(self._notifier.run(), name="notify"),
-        ]
+        self._install_signals(asyncio.get_running_loop())
+        self._keep(self._consume(), "reports")
+        self._keep(self._notifier.run(), "notify")
         control = self._control()
         try:
-            policy = self._policy(self._configuration)
-            settings = self._settle(self._configuration, policy, at_start=True)
-            self._remove_leftovers(settings)
+            decided = self._decide(self._configuration, at_start=True)
+            self._remove_leftovers(decided.settings)
             self._start_engine()
-            self._apply(self._configuration, settings)
-            await self.status()
-            if control is not None:
-                await control.start()
-            tasks.append(loop.create_task(self._sd.run_watchdog(), name="watchdog"))
-            self._options.ready()
-            await self._sd.ready(self._summary())
-            self._log.info("Startup complete", instances=len(settings))
+            self._apply(decided)
+            await self._start_up(control)
             await self._stop.wait()
             await self._shut_down()
         finally:
+            self._let_go()
             if control is not None:
                 await control.stop()
             await self._tracking.stop()
-            for task in tasks:
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
             if self._driver is not None:
                 self._driver.close()
             self._sd.close()
@@ -197,15 +224,13 @@ class Supervisor:
         self._stop.set()
 
     async def status(self) -> Mapping[str, Any]:
-        """All that is known, as `pyvrrp status --json` prints it."""
-        self._token += 1
-        future = self._answers[self._token] = asyncio.get_running_loop().create_future()
-        self._command(Ask(self._token))
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                answer = await future
-        finally:
-            self._answers.pop(self._token, None)
+        """
+        All that is known, as `pyvrrp status --json` prints it.
+
+        Raises:
+            VrrpError: The engine does not answer.
+        """
+        answer = await self._ask()
         daemon = {
             "version": __version__,
             "pid": os.getpid(),
@@ -223,27 +248,33 @@ class Supervisor:
         Returns:
             Whether it was applied; if not, the old one runs on and the log says what is wrong.
         """
+        self._reload_waits = True
         async with self._reloading:
+            self._reload_waits = False
             self._log.info("Reloading ...")
             await self._sd.reloading("reloading")
             try:
-                configuration = self._options.load()
-                policy = self._policy(configuration)
-                settings = self._settle(configuration, policy, at_start=False)
-            except ConfigError as error:
+                # In a thread: a large file takes longer to read than a master may be silent.
+                configuration = await asyncio.to_thread(self._options.load)
+                if self._stop.is_set():
+                    self._log.info("Reload dropped: the daemon stops")
+                    return False
+                decided = self._decide(configuration, at_start=False)
+            except VrrpError as error:
                 for line in str(error).splitlines():
                     self._log.error(line)
                 self._log.error("Reload refused, the old configuration runs on")
                 self._warnings = [f"reload refused: {error}".splitlines()[0]]
-                await self._sd.ready(self._summary())
                 return False
-            self._warnings = []
-            self._configuration = configuration
-            self._apply(configuration, settings)
-            await self.status()
-            await self._sd.ready(self._summary())
-            self._log.info("Reload complete", instances=len(settings))
-            return True
+            else:
+                self._warnings = []
+                self._apply(decided)
+                await self._ask()
+                self._log.info("Reload complete", instances=len(decided.settings))
+                return True
+            finally:
+                if not self._stop.is_set():
+                    await self._sd.ready(self._summary())
 
     # Start, reload and end
 
@@ -254,14 +285,45 @@ class Supervisor:
         else:
             loop.add_signal_handler(signal.SIGINT, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+        for number in DUMPS:
+            loop.add_signal_handler(number, self._refuse_dump, number)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def _reload_soon(self) -> None:
-        task = asyncio.get_running_loop().create_task(self.reload(), name="reload")
-        task.add_done_callback(self._reloaded)
+        if not self._reload_waits and not self._stop.is_set():
+            self._keep(self.reload(), "reload")
 
-    def _reloaded(self, task: asyncio.Task[bool]) -> None:
+    def _refuse_dump(self, number: int) -> None:
+        self._log.warning(f"signal {number}: dump files are not written, ask with `pyvrrp status --json`")
+
+    async def _start_up(self, control: ControlServer | None) -> None:
+        """See that the engine works, then tell everybody that we serve."""
+        with contextlib.suppress(_EngineGoneError):  # it has said so, and asked to stop
+            await self._ask()
+        if self._code:
+            return
+        if control is not None:
+            try:
+                await control.start()
+            except VrrpError as error:
+                self._log.error(f"{error}; nobody can ask this daemon for its status")
+                self._warnings.append(str(error))
+        self._keep(self._sd.run_watchdog(), "watchdog")
+        self._options.ready()
+        await self._sd.ready(self._summary())
+        self._log.info("Startup complete", instances=len(self._known))
+
+    def _keep(self, work: Coroutine[Any, Any, Any], name: str) -> None:
+        """Run a task to the daemon's end at most; one that fails is said, never lost."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._log.error(f"Reload failed: {error!r}; the old configuration runs on")
+            self._log.error(f"{task.get_name()} failed: {error!r}")
+            self._log.debug("where that was", exc_info=error)
 
     def _control(self) -> ControlServer | None:
         if self._runtime is None:
@@ -276,18 +338,12 @@ class Supervisor:
             on_error=lambda command, error: self._log.error(f"control command {command} failed: {error!r}"),
         )
 
-    def _policy(self, configuration: Configuration) -> ScriptPolicy:
-        policy = ScriptPolicy.of(configuration.globals)
-        self._notifier.policy = policy
-        return policy
-
-    def _settle(
-        self, configuration: Configuration, policy: ScriptPolicy, *, at_start: bool
-    ) -> tuple[InstanceSettings, ...]:
+    def _decide(self, configuration: Configuration, *, at_start: bool) -> _Decided:
         """Decide what can be run: interfaces, and nobody else runs the same virtual router here."""
-        awaited = self._tracking.prepare(configuration, policy)
+        policy = ScriptPolicy.of(configuration.globals)
+        plan = self._tracking.plan(configuration)
         settings = [
-            engine_settings(instance, self._interface_of(instance), awaited[instance.name])
+            engine_settings(instance, self._interface_of(instance), plan.awaited(instance.name))
             for instance in configuration.instances
         ]
         others = self._runtime.others() if self._runtime is not None else ()
@@ -302,16 +358,16 @@ class Supervisor:
                 f"({router.instance}) virtual router {router.vrid} on {router.interface} is already run by pid "
                 f"{other.pid} (daemon {other.name})"
             )
-        if refused and not at_start:
+        kept = tuple(one for one in settings if one.name not in refused)
+        if settings and not kept:
+            refused[""] = "no instance is left to run"
+        if refused and not (at_start and kept):
             raise ConfigError("\n".join(refused.values()))
         for text in refused.values():
             self._log.error(text)
             self._warnings.append(text)
-        kept = tuple(one for one in settings if one.name not in refused)
-        if settings and not kept:
-            raise ConfigError("no instance is left to run")
         self._check_scripts(configuration, policy)
-        return kept
+        return _Decided(configuration, policy, plan.only(one.name for one in kept), kept)
 
     def _check_scripts(self, configuration: Configuration, policy: ScriptPolicy) -> None:
         for instance in configuration.instances:
@@ -326,7 +382,7 @@ class Supervisor:
             return instance.interface
         names = {link.index: link.name for link in self._system.links()}
         for assigned in self._system.addresses():
-            if assigned.address.ip == instance.source:
+            if assigned.address.ip == instance.source and assigned.index in names:
                 return names[assigned.index]
         raise ConfigError(
             f"({instance.name}) no interface has the source address {instance.source}",
@@ -358,22 +414,23 @@ class Supervisor:
         engine = Engine(self._system, self._reports.put_nowait)
         self._driver = EngineDriver(engine, self._system, loop, self._engine_crashed)
 
-    def _apply(self, configuration: Configuration, settings: tuple[InstanceSettings, ...]) -> None:
-        by_name = {instance.name: instance for instance in configuration.instances}
-        previous = [known.settings for known in self._known.values()]
-        self._save([*previous, *settings])
-        known: dict[str, _Known] = {}
-        for one in settings:
-            before = self._known.get(one.name)
-            state = before.state if before is not None else State.INITIALIZE
-            known[one.name] = _Known(by_name[one.name], one, one.router.priority, state)
-        for name, gone in self._known.items():
-            if name not in known:
-                gone.removed = True
-                self._tell_removed(gone)
-        self._known = known
-        self._command(Configure(settings))
-        self._tracking.start()
+    def _apply(self, decided: _Decided) -> None:
+        self._configuration = decided.configuration
+        self._notifier.policy = decided.policy
+        by_name = {instance.name: instance for instance in decided.configuration.instances}
+        before = {known.key: known for known in self._known.values()}
+        self._save([*(known.settings for known in self._known.values()), *decided.settings])
+        self._known = {}
+        for one in decided.settings:
+            known = self._known[one.name] = _Known(by_name[one.name], one, one.router.priority)
+            if (old := before.pop(known.key, None)) is not None:
+                known.state = old.state
+                if old.settings.router.priority == one.router.priority:
+                    known.priority = old.priority
+        for gone in before.values():
+            self._tell_removed(gone)
+        self._command(Configure(decided.settings))
+        self._tracking.start(decided.plan, decided.policy)
         self._command(Ask(0))  # its answer says that old addresses are gone: then they need not be claimed any more
 
     def _save(self, settings: Iterable[InstanceSettings]) -> None:
@@ -387,17 +444,40 @@ class Supervisor:
     async def _shut_down(self) -> None:
         self._log.info("Stopping")
         await self._sd.stopping()
-        assert self._driver is not None
         self._command(Stop(keep_addresses=self._options.keep_addresses))
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
-            await self._stopped.wait()
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                await self._stopped.wait()
+        except TimeoutError:
+            self._log.error(f"the engine did not stop within {ANSWER_TIMEOUT_S:g} s")
+            self._code = self._code or EXIT_INTERNAL
+            self._clean_up()
         for known in self._known.values():
             self._notify(known, STOP, "the daemon stops")
         await self._tracking.stop()
         await self._notifier.close()
-        if self._options.keep_addresses:
-            return
-        self._save(())
+        if not self._options.keep_addresses:
+            self._save(())
+
+    def _let_go(self) -> None:
+        """Whatever ends the daemon, it must not leave its addresses behind."""
+        if self._driver is not None and not self._stopped.is_set():
+            self._driver.command(Stop(keep_addresses=self._options.keep_addresses))
+            self._driver.wake()
+
+    async def _ask(self) -> Status:
+        """The engine's status, and with it the certainty that all commands before are carried out."""
+        self._token += 1
+        future = self._answers[self._token] = asyncio.get_running_loop().create_future()
+        self._command(Ask(self._token))
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                answer: Status = await future
+        except TimeoutError as error:
+            raise VrrpError(f"the engine did not answer within {ANSWER_TIMEOUT_S:g} s") from error
+        finally:
+            del self._answers[self._token]
+        return answer
 
     # Reports
 
@@ -445,28 +525,51 @@ class Supervisor:
 
     def _engine_crashed(self, error: Exception) -> None:
         """The engine met a fault of ours: clean up what it did and start it again, but not for ever."""
-        self._log.error(f"the engine failed: {error!r}", exc_info=error)
+        self._log.error(f"the engine failed: {error!r}")
+        self._log.debug("where that was", exc_info=error)
         assert self._driver is not None
-        self._driver.close()
-        settings = [known.settings for known in self._known.values()]
-        addresses = [address for one in settings for address in installed(one)]
-        for failure in self._system.remove(addresses):
-            if failure is not None:
-                self._log.error(str(failure))
+        with contextlib.suppress(Exception):  # it is broken; its sockets go with it
+            self._driver.close()
+        self._clean_up()
         now_s = time.monotonic()
         self._crashes.append(now_s)
         while self._crashes and now_s - self._crashes[0] > CRASH_WINDOW_S:
             self._crashes.popleft()
         if len(self._crashes) >= CRASHES_MAX or self._stop.is_set():
-            self._log.error("the engine fails again and again: giving up")
-            self._stopped.set()
-            self.stop(70)
+            self._give_up()
             return
-        self._start_engine()
+        try:
+            self._start_engine()
+        except Exception as again:  # noqa: BLE001  as above; the number of attempts bounds the recursion
+            self._engine_crashed(again)
+            return
         for known in self._known.values():
             known.state = State.INITIALIZE
-        self._command(Configure(tuple(settings)))
-        self._tracking.start()
+        self._command(Configure(tuple(known.settings for known in self._known.values())))
+        self._tracking.tell_all()
+        for token in self._answers:  # the questions went with the engine that was asked
+            self._command(Ask(token))
+
+    def _give_up(self) -> None:
+        if not self._stop.is_set():
+            self._log.error("the engine fails again and again: giving up")
+        for future in self._answers.values():
+            if not future.done():
+                future.set_exception(_EngineGoneError("the engine has failed"))
+        self._stopped.set()
+        self.stop(EXIT_INTERNAL)
+
+    def _clean_up(self) -> None:
+        """Take away the addresses of an engine that cannot do it any more."""
+        addresses = [address for known in self._known.values() for address in installed(known.settings)]
+        try:
+            failures = self._system.remove(addresses)
+        except Exception as error:  # noqa: BLE001  what broke the engine may break this too
+            self._log.error(f"cannot remove addresses: {error!r}")
+            return
+        for failure in failures:
+            if failure is not None:
+                self._log.error(str(failure))
 
     # Telling others
 
@@ -475,7 +578,13 @@ class Supervisor:
             self._driver.command(command)
 
     def _write(self, line: words.Line) -> None:
-        getattr(self._log, line.level)(line.text, **line.fields)
+        note = ""
+        if line.repeats:
+            kept_back = self._limiter.check(line.repeats, line.fields.get("peer"), self._system.now_us())
+            if kept_back is None:
+                return
+            note = suppressed_note(kept_back)
+        getattr(self._log, line.level)(line.text + note, **line.fields)
 
     def _notify(self, known: _Known, state: str, reason: str, previous: str = "") -> None:
         self._notifier.tell(
@@ -504,7 +613,7 @@ class Supervisor:
         text = self._summary()
         if text != self._status_text:
             self._status_text = text
-            asyncio.get_running_loop().create_task(self._sd.status(text))
+            self._keep(self._sd.status(text), "service manager")
 
     def _source_of(self, name: str) -> IPAddress | None:
         known = self._known.get(name)
