@@ -94,7 +94,13 @@ class AddressLine:
         broadcast: Address, already worked out from `brd +` or `brd -`; None for none.
         label: IPv4 alias label.
         dad: `-nodad`: keep Duplicate Address Detection.
-        preferred_lifetime_s: `preferred_lft`; None is for ever.
+        preferred_lifetime_s: `preferred_lft`; None is for ever, 0 (of an IPv6 host address, if not said) is deprecated.
+        no_prefix_route: `noprefixroute`.
+        home: `home`, a flag of IPv6 addresses.
+        peer: Other end of a point-to-point link; *address* is then without its network.
+        no_track: Nothing happens when somebody removes the address.
+        manage_temporary: `mngtmpaddr`, a flag of IPv6 addresses.
+        autojoin: `autojoin`: join the multicast group.
     """
 
     address: IPInterface
@@ -108,6 +114,8 @@ class AddressLine:
     home: bool = False
     peer: IPInterface | None = None
     no_track: bool = False
+    manage_temporary: bool = False
+    autojoin: bool = False
     place: Place | None = field(default=None, compare=False)
 
 
@@ -172,6 +180,12 @@ class VrrpInstance:
         unicast: Unicast mode: *unicast_peers* is not empty.
         source: `mcast_src_ip` or `unicast_src_ip`; None is the interface's primary address.
         group: Multicast group; None is the family's own.
+        strict: `vrrp_strict`; what it forces is already in the other fields.
+        skip_address_check: The address list need not be compared again while the same router is MASTER.
+        unicast_ttl: TTL or Hop Limit to send in unicast mode; None is 255 for IPv4, the system's for IPv6.
+        check_unicast_source: Drop what does not come from one of the peers.
+        unicast_ttl_bounds: Least and greatest TTL accepted, for each of *unicast_peers*; empty when there are none.
+        interface_place: Where the interface was named.
     """
 
     name: str
@@ -199,6 +213,12 @@ class VrrpInstance:
     lower_prio_no_advert: bool = False
     higher_prio_send_advert: bool = False
     checksum_without_pseudo_header: bool = False
+    strict: bool = False
+    skip_address_check: bool = False
+    unicast_ttl: int | None = None
+    check_unicast_source: bool = False
+    unicast_ttl_bounds: tuple[tuple[int, int], ...] = ()
+    interface_place: Place | None = field(default=None, compare=False)
     place: Place | None = field(default=None, compare=False)
 
     @property
@@ -209,7 +229,19 @@ class VrrpInstance:
 
 @dataclass(frozen=True, slots=True)
 class GlobalSettings:
-    """`global_defs`, as far as it is not already part of each instance."""
+    """
+    `global_defs` and what stands outside of all blocks, as far as it is not already part of each instance.
+
+    Attributes:
+        instance_name: `instance`: one of several daemons on this host.
+        net_namespace: Network namespace to work in.
+        use_pid_dir: Pid files go to a directory of their own.
+        child_wait_time_us: How long to wait for children at the end.
+        rt_priority: SCHED_RR priority; None is none.
+        max_auto_priority: Highest SCHED_RR priority that may be taken when timers run late; 0 is none.
+        process_priority: Nice value.
+        no_swap: Lock the memory.
+    """
 
     router_id: str | None = None
     script_user: str | None = None
@@ -220,6 +252,14 @@ class GlobalSettings:
     smtp_server: str | None = None
     smtp_connect_timeout_us: int = 30_000_000
     dynamic_interfaces: bool = False
+    instance_name: str | None = None
+    net_namespace: str | None = None
+    use_pid_dir: bool = False
+    child_wait_time_us: int = 5_000_000
+    rt_priority: int | None = None
+    max_auto_priority: int = 0
+    process_priority: int = 0
+    no_swap: bool = False
 
 
 @dataclass(frozen=True, slots=True)

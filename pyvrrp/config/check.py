@@ -1,0 +1,97 @@
+"""Checks across blocks, on the finished model: nothing here reads, and all complaints have their place."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Final
+
+from pyvrrp.config.complaints import Log, Severity, shown
+from pyvrrp.config.model import AddressLine, Configuration, Place, VrrpInstance
+from pyvrrp.protocol.constants import Family, IPAddress
+
+_UNKNOWN_PLACE: Final = Place("<configuration>", 1, 1)
+
+
+def check(configuration: Configuration, log: Log) -> None:
+    """Check what does not depend on the host."""
+    if not configuration.instances:
+        log.add(Severity.NOTE, Place(log.file, 1, 1), "there is no virtual router here")
+        return
+    _check_duplicates(configuration, log)
+    _check_security(configuration, log)
+
+
+def check_interfaces(configuration: Configuration, interfaces: Collection[str], log: Log) -> None:
+    """
+    Check that every interface that is named exists.
+
+    Args:
+        configuration: What to check.
+        interfaces: Names of those that do.
+        log: Takes the complaints: fatal ones, or notes if interfaces may come later.
+    """
+    dynamic = configuration.globals.dynamic_interfaces
+    known = frozenset(interfaces)
+    for instance in configuration.instances:
+        for name, place, what in _named_interfaces(instance):
+            if name in known:
+                continue
+            message = f"({shown(instance.name)}) {what} {shown(name)} doesn't exist"
+            if dynamic:
+                log.add(Severity.NOTE, place, f"{message} - will use if created")
+            else:
+                hint = log.nearest(name, known) or "dynamic_interfaces allows it to come later"
+                log.add(Severity.FATAL, place, message, hint=hint, dropped=True)
+
+
+def _named_interfaces(instance: VrrpInstance) -> Iterator[tuple[str, Place, str]]:
+    if instance.interface is not None:
+        yield instance.interface, instance.interface_place or instance.place or _UNKNOWN_PLACE, "interface"
+    lines: tuple[AddressLine, ...] = (*instance.virtual_addresses, *instance.excluded_addresses)
+    for line in lines:
+        if line.dev is not None and line.dev != instance.interface:
+            yield line.dev, line.place or _UNKNOWN_PLACE, f"interface of {line.address}"
+    for track in instance.track_interfaces:
+        yield track.name, track.place or _UNKNOWN_PLACE, "tracked interface"
+
+
+def _identity(instance: VrrpInstance) -> tuple[str | None, int, Family, bool, IPAddress | None]:
+    """What no two instances may share: whoever receives could not tell them apart."""
+    addresses = (*(line.address for line in instance.virtual_addresses), instance.source, *instance.unicast_peers)
+    version = next((address.version for address in addresses if address is not None), 4)
+    destination = instance.source if instance.unicast else instance.group
+    return instance.interface, instance.vrid, Family(version), instance.unicast, destination
+
+
+def _check_duplicates(configuration: Configuration, log: Log) -> None:
+    seen: dict[tuple[str | None, int, Family, bool, IPAddress | None], VrrpInstance] = {}
+    for instance in configuration.instances:
+        identity = _identity(instance)
+        first = seen.setdefault(identity, instance)
+        if first is not instance:
+            log.add(
+                Severity.FATAL,
+                instance.place or _UNKNOWN_PLACE,
+                f"{shown(first.name)} and {shown(instance.name)} both use VRID {instance.vrid} with"
+                f" IPv{identity[2]:d} on interface {shown(str(instance.interface))}",
+                hint=f"the first is in line {first.place.line}" if first.place else "",
+                dropped=True,
+            )
+
+
+def _check_security(configuration: Configuration, log: Log) -> None:
+    """Said once, as keepalived does: scripts run, and nobody looks at who may change them."""
+    if configuration.globals.enable_script_security:
+        return
+    places = [script.place for script in configuration.scripts if script.command is not None]
+    for instance in configuration.instances:
+        notify = instance.notify
+        if any((notify.master, notify.backup, notify.fault, notify.stop, notify.any)):
+            places.append(instance.place)
+    if places:
+        log.add(
+            Severity.SECURITY,
+            places[0] or _UNKNOWN_PLACE,
+            "SECURITY VIOLATION - scripts are being executed but script_security not enabled.",
+            hint="enable_script_security in global_defs",
+        )

@@ -1,0 +1,224 @@
+# ruff: noqa: ISC004, Q003  each case is a list of messages, some of two lines
+
+"""Blocks, unknown words and forgotten braces: text to complaint, with its line and column."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyvrrp.config.complaints import LIMIT, Severity
+from pyvrrp.config.load import parse_text
+from pyvrrp.config.parser import VALUES_MAX
+
+CORE = "interface eth0\nvirtual_router_id 51\nvirtual_ipaddress {\n192.0.2.1\n}\n"
+ONE = f"vrrp_instance I {{\n{CORE}}}\n"
+
+
+def said(text: str) -> list[str]:
+    """What is complained about, notes left out."""
+    return [str(one) for one in parse_text(text, "f").complaints if one.severity is not Severity.NOTE]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # Unknown keywords, with the nearest known one or the block in which it belongs.
+        (f"{ONE}vrrp_instanse J {{\npriority 1\nvirtual_ipaddress {{\nx\n}}\n}}\nrouter_id x", [
+            "f:8:1: Unknown keyword 'vrrp_instanse' (did you mean 'vrrp_instance'?)",
+            "f:14:1: Unknown keyword 'router_id' (it belongs in global_defs)",
+        ]),
+        (f"vrrp_instance I {{\n  priorty 100\n{CORE}}}", [
+            "f:2:3: Unknown keyword 'priorty' (did you mean 'priority'?)",
+        ]),
+        (f"vrrp_instance I {{\n{CORE}frobnicate 1 {{ 2 }}\nqqqqqq\n}}", [
+            "f:7:1: Unknown keyword 'frobnicate'",
+            "f:8:1: Unknown keyword 'qqqqqq'",
+        ]),
+        (f"vrrp_instance I {{\n{CORE}{'x' * 70}\n\tauth_pass 1\n}}", [
+            f"f:7:1: Unknown keyword '{'x' * 64}...'",
+            "f:8:2: Unknown keyword 'auth_pass' (it belongs in authentication)",
+        ]),
+        (f"{ONE}\x1b[31m\u2028\udcff", [r"f:8:1: Unknown keyword '\x1b[31m\u2028\udcff'"]),
+        # Braces.
+        (f"{ONE}}}\n  }}", [
+            "f:8:1: Extra '}' found (nothing is open here)",
+            "f:9:3: Extra '}' found (nothing is open here)",
+        ]),
+        (ONE[:-2], ["f:1:1: missing '}': the block of 'vrrp_instance' is never closed"]),
+        (f"{ONE}\n virtual_server 1 2 {{\na {{\n}}", [
+            "f:9:2: missing '}': the block of 'virtual_server' is never closed",
+        ]),
+        (f"{ONE}\n{{\n", [
+            "f:9:1: Unexpected '{' - its block is ignored",
+            "f:9:1: missing '}': the block is never closed",
+        ]),
+        (f"vrrp_instance I {{\n{CORE}authentication {{{{\nauth_type x\n}}\n}}\n}}", [
+            "f:7:17: Unexpected '{' - its block is ignored",
+        ]),
+        (f"vrrp_instance I {{\npriority 5 {{\npriority 6\n}}\n{CORE}}}", [
+            "f:2:10: Unexpected '{' - its block is ignored",
+        ]),
+        (f"vrrp_instance I {{\n{CORE}track_script\npriority 5\n}}", [
+            "f:7:1: Missing '{' at the beginning of block track_script",
+        ]),
+        (f"vrrp_instance I {{\n{CORE}virtual_ipaddress_excluded x {{\n}}\n}}", [
+            "f:7:28: Block virtual_ipaddress_excluded has extra parameters",
+        ]),
+        # A forgotten brace is seen at the next block.
+        (f"vrrp_instance I {{\nvirtual_ipaddress {{\n192.0.2.1\ntrack_interface {{\neth1\n}}\n{CORE}}}", [
+            "f:4:1: 'track_interface' inside of 'virtual_ipaddress'"
+            " (is the '}' missing of the block that begins in line 2?)",
+            "f:10:1: (I) duplicate address 192.0.2.1 - ignoring",
+        ]),
+        (f"vrrp_instance H {{\ninterface e\nvirtual_router_id 1\nvirtual_ipaddress {{\n192.0.2.1\n}}\n{ONE}", [
+            "f:7:1: 'vrrp_instance' inside of 'vrrp_instance'"
+            " (is the '}' missing of the block that begins in line 1?)",
+        ]),
+        (f"vrrp_instance I {{\nauthentication {{\nauth_type AH\npriority 9\nvirtual_ipaddress {{\n}}\n{CORE}}}", [
+            "f:4:1: Unknown keyword 'priority' (it belongs in vrrp_instance)",
+            "f:5:1: 'virtual_ipaddress' inside of 'authentication'"
+            " (is the '}' missing of the block that begins in line 2?)",
+            "f:3:1: (I) Authentication specified but no password given. Ignoring",
+        ]),
+        (f"vrrp_instance I {{\n{CORE}track_interface {{\neth1 {{\neth2\n}}\n}}\n}}", [
+            "f:8:1: Unknown keyword 'eth1'",
+        ]),
+        # Names.
+        (f"{ONE}vrrp_instance I {{\npriority x\n}}", [
+            "f:8:15: vrrp_instance I already defined (in line 1)",
+        ]),
+        (f"{ONE}vrrp_instance {{\npriority x\n}}\nvrrp_instance a b {{\n}}\nvrrp_instance \"\" {{\n}}", [
+            "f:8:14: vrrp_instance must have a name",
+            "f:11:15: vrrp_instance must have a name",
+            "f:13:15: vrrp_instance must have a name",
+        ]),
+        # Lines that cannot be read.
+        (f"vrrp_instance I {{\n{CORE}notify \"/x\nnotify '/y\n}}", [
+            "f:7:1: unterminated quote",
+            "f:8:8: (I) notify: missing terminating '",
+        ]),
+        (f"{ONE}x\0y {{\npriority\n}}", ["f:8:1: the line holds a NUL octet and is ignored"]),
+        # Values that are missing.
+        (f"vrrp_instance I {{\n{CORE}  priority\n}}", ["f:7:11: (I) priority is missing its value"]),
+        (f"vrrp_instance I {{\n{CORE}notify # x\n}}", ["f:7:7: (I) notify is missing its value"]),
+        # What keepalived's preprocessor would do.
+        (f"{ONE}include /etc/a\ninclude /etc/b\nincludea x", [
+            "f:8:1: include is not supported yet; without it this file cannot be understood",
+            "f:10:1: includea is not supported yet; without it this file cannot be understood",
+        ]),
+        (f"{ONE}@one vrrp_instance J {{\npriority\n}}\n@^two priority 1", [
+            "f:8:1: @ID, a line for one configuration id, is not supported yet;"
+            " without it this file cannot be understood",
+        ]),
+        (f"{ONE}~SEQ(a,1,2) x${{a}}\n~LST(a,1,2) x${{a}}\n~foo", [
+            "f:8:1: ~SEQ is not supported yet; without it this file cannot be understood",
+            "f:9:1: ~LST is not supported yet; without it this file cannot be understood",
+            "f:10:1: Unknown keyword '~foo'",
+        ]),
+        (f"{ONE}$P=5\nvrrp_instance $P {{\npriority ${{P}}\n}}\nx $P, ${{_RANDOM 1 5}}", [
+            "f:8:1: $P is not supported yet; without it this file cannot be understood",
+        ]),
+        (f"vrrp_instance I {{\n{CORE}notify ${{_PWD}}/x\n}}", [
+            "f:7:1: $_PWD is not supported yet; without it this file cannot be understood",
+        ]),
+        (f"vrrp_instance I {{\n{CORE}priority $P\n}}", ["f:7:10: (I) invalid number '$P' for priority"]),
+    ],
+)  # fmt: skip
+def test_said(text: str, expected: list[str]) -> None:
+    assert sorted(said(text)) == sorted(expected)
+
+
+def test_an_unknown_block_does_not_harm_its_surroundings() -> None:
+    """keepalived reads its lines as if they stood outside, and its brace closes the instance."""
+    text = f"vrrp_instance I {{\nvirtual_adresses {{\npriority 7\n{{\n}}\n}}\n{CORE}priority 9\n}}"
+    [instance] = parse_text(text).configuration.instances
+    assert instance.priority == 9
+    assert len(instance.virtual_addresses) == 1
+
+
+def test_a_forgotten_brace_loses_nothing() -> None:
+    text = f"vrrp_instance H {{\ninterface e\nvirtual_router_id 1\nvirtual_ipaddress {{\n192.0.2.1\n{ONE}"
+    assert [instance.name for instance in parse_text(text).configuration.instances] == ["H", "I"]
+
+
+def test_parameters_that_nobody_defined_are_text() -> None:
+    text = f"vrrp_instance I {{\n{CORE}authentication {{\nauth_type PASS\nauth_pass a$b${{c}}\n}}\n}}"
+    authentication = parse_text(text).configuration.instances[0].authentication
+    assert authentication is not None
+    assert authentication.password == b"a$b${c}"
+
+
+def test_one_line_blocks_and_values_after_each_other() -> None:
+    text = (
+        "vrrp_instance I { interface eth0\nvirtual_router_id 51 # x }\n virtual_ipaddress { 192.0.2.1 }"
+        "virtual_ipaddress\n\n{ 192.0.2.2 } }"
+    )
+    [instance] = parse_text(text).configuration.instances
+    assert [str(line.address) for line in instance.virtual_addresses] == ["192.0.2.1/32", "192.0.2.2/32"]
+    assert str(instance.virtual_addresses[0].place) == "<text>:3:22"
+    assert str(instance.interface_place) == "<text>:1:19"
+    assert str(instance.place) == "<text>:1:1"
+
+
+def test_global_defs_may_come_in_parts_and_late() -> None:
+    """As seen with 2.2.7 at start: all of them count, also those below the instance."""
+    text = f"global_defs {{\nrouter_id a\n}}\n{ONE}global_defs {{\nvrrp_version 3\nvrrp_garp_master_delay 9\n}}"
+    result = parse_text(text)
+    [instance] = result.configuration.instances
+    assert result.configuration.globals.router_id == "a"
+    assert instance.version == 3
+    assert instance.garp.master_delay_us == 9_000_000
+
+
+def test_words_that_are_not_used_are_a_note() -> None:
+    text = f"vrrp_instance I {{\n{CORE}priority 100 200\nnopreempt x\nnotify /bin/x root adm y\n}}"
+    result = parse_text(text, "f")
+    notes = [str(one) for one in result.complaints if one.severity is Severity.NOTE]
+    assert notes == [
+        "f:7:14: (I) '200' and what follows is not used",
+        "f:8:11: (I) 'x' and what follows is not used",
+        "f:9:8: (I) notify: what follows is not used; arguments belong inside the quotes",
+    ]
+    assert not result.drops
+
+
+def test_repeated_keywords() -> None:
+    """The last one wins, or the first where keepalived says so; `state MASTER` stays."""
+    text = (
+        f"instance a\ninstance b\ninstance a\nvrrp_instance I {{\n{CORE}priority 5\npriority 6\nversion 3\nversion 2\n"
+        "notify /a\nnotify /b\nnotify /a\nstate MASTER\nstate BACKUP\n}"
+    )
+    result = parse_text(text, "f")
+    assert [str(one) for one in result.complaints if one.severity is not Severity.SECURITY] == [
+        "f:2:10: instance already specified - ignoring this one (see line 1)",
+        "f:13:9: (I) version already specified - ignoring this one (see line 12)",
+        "f:15:8: (I) notify already specified - ignoring this one (see line 14)",
+        "f:18:7: (I) state previously set as MASTER - ignoring BACKUP",
+    ]
+    [instance] = result.configuration.instances
+    assert (instance.priority, instance.version, instance.state) == (6, 3, "MASTER")
+    assert result.configuration.globals.instance_name == "a"
+
+
+def test_complaints_are_bounded_and_no_kind_is_lost() -> None:
+    """A thousand are listed; of what comes later still the first of each kind, so that exit codes stay right."""
+    text = "x\n" * (LIMIT + 500) + "vrrp_instance I {\npriority\n}\n" + "x {\n}\n" * 20
+    result = parse_text(text, "f")
+    assert result.exit_code == 2
+    assert [one.severity for one in result.fatal] == [Severity.FATAL, Severity.MISSING]
+    assert len([one for one in result.complaints if one.severity is not Severity.NOTE]) == LIMIT + 2
+    assert str(result.complaints[-1]) == f"f:{LIMIT + 502}:1: 520 more complaints are not listed"
+
+
+def test_hints_stop_when_there_are_too_many() -> None:
+    result = parse_text("".join(f"vrrp_instanc{number}\n" for number in range(300)))
+    hinted = [one for one in result.complaints if one.hint]
+    assert 0 < len(hinted) < 300
+
+
+def test_values_are_bounded() -> None:
+    more = "\n".join(["x"] * VALUES_MAX)
+    text = f"global_defs {{\nnotification_email {{\n{more}\n}}\n}}\n{ONE}"
+    result = parse_text(text, "f")
+    assert f"f:{VALUES_MAX + 9}:1: more than {VALUES_MAX} lines in blocks; the rest is ignored" in said(text)
+    assert result.configuration.instances[0].virtual_addresses == ()
