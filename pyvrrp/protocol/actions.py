@@ -59,6 +59,7 @@ class Cause(enum.StrEnum):
 
     STARTUP = "startup"
     SHUTDOWN = "shutdown"
+    HANDED_OVER = "handed-over"
     OWNER = "owner-preempt"
     MASTER_TIMEOUT = "master-timeout"
     MASTER_RELEASED = "master-released"
@@ -108,6 +109,8 @@ class Transition:
                 return "starting"
             case Cause.SHUTDOWN:
                 return "asked to stop"
+            case Cause.HANDED_OVER:
+                return f"asked to stop, and {peer} serves now"
             case Cause.OWNER:
                 return "owner of the addresses (priority 255)"
             case Cause.MASTER_TIMEOUT:

@@ -15,6 +15,7 @@ class On(enum.Enum):
 
     STARTUP = "startup"
     SHUTDOWN = "shutdown"
+    DRAIN = "drain"
     ADVERTISEMENT = "advertisement"
     DEADLINE = "deadline"
     PRIORITY = "priority changed"
@@ -37,6 +38,13 @@ class Shutdown:
     """The router was told to end, in order."""
 
     on: ClassVar[On] = On.SHUTDOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """The router was told to hand over: a MASTER says goodbye and serves on until its successor is heard."""
+
+    on: ClassVar[On] = On.DRAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +113,7 @@ class GroupYields:
 Event: TypeAlias = (
     Startup
     | Shutdown
+    | Drain
     | AdvertisementReceived
     | DeadlineReached
     | PriorityChanged

@@ -53,6 +53,12 @@ from pyvrrp.protocol.timing import master_down_interval_us, skew_time_us
 DOUBT_FLOOR_US: Final = 200_000
 """Less late than this never makes a MASTER doubt itself: at short intervals a busy machine is no frozen one."""
 
+DRAIN_MAX_US: Final = 3_000_000
+"""How long a handover may take at most; one interval is the longest Skew_Time that any backup can have."""
+
+DRAIN_GRACE_US: Final = 10_000
+"""A successor is heard before its addresses are announced; so long the old one serves on."""
+
 ASSERTED_SENDERS_MAX: Final = 32
 """Senders whose last answer is remembered (D6); more than that on one virtual router is forgery, the oldest goes."""
 
@@ -130,11 +136,13 @@ class VirtualRouter:
         "_actions",
         "_asserted",
         "_doubtful",
+        "_draining",
         "_lower",
         "_now_us",
         "_old_priority",
         "_preempt_delay_until_us",
         "_released_by",
+        "_successor",
         "effective_priority",
         "entered",
         "faults",
@@ -167,6 +175,8 @@ class VirtualRouter:
         self._lower: tuple[IPAddress, int, int] | None = None
         self._asserted: dict[IPAddress, int] = {}
         self._doubtful = False
+        self._draining = False
+        self._successor: tuple[IPAddress, int] | None = None
         self._old_priority = settings.priority
         self._now_us = now_us
         self._actions: list[Action] = []
@@ -240,7 +250,8 @@ class VirtualRouter:
         self.entered = self._transition(row, event)
         self._actions.append(self.entered)
         previous, self.state, self.since_us = self.state, row.to, self._now_us
-        self._doubtful = False
+        self._doubtful = self._draining = False
+        self._successor = None
         self._lower = None
         self._released_by = None
         if row.to is State.MASTER:
@@ -257,8 +268,11 @@ class VirtualRouter:
             cause = Cause.OWNER if row.to is State.MASTER else Cause.STARTUP
             if row.to is State.FAULT:
                 cause, detail = Cause.FAULT, "; ".join(self.faults.values())
-        elif row.on is On.SHUTDOWN:
+        elif row.on in {On.SHUTDOWN, On.DRAIN} or self._draining:
             cause = Cause.SHUTDOWN
+            if self._successor is not None:
+                cause = Cause.HANDED_OVER
+                peer, peer_priority = self._successor
         elif isinstance(event, FaultRaised):
             cause, detail = Cause.FAULT, event.detail
         elif row.on is On.RECOVERY:
@@ -336,6 +350,12 @@ class VirtualRouter:
         not_better = event.advertisement.priority >= self.effective_priority
         return not_better or self._no_preempt_or_not_lower(event) or self._preempt_delayed(event)
 
+    def _is_draining(self, _event: Event) -> bool:
+        return self._draining
+
+    def _hears_successor(self, event: Event) -> bool:
+        return self._draining and not self._priority_zero(event)
+
     def _waits_for_group(self, _event: Event) -> bool:
         return self.settings.grouped
 
@@ -406,6 +426,18 @@ class VirtualRouter:
         self._actions.append(Remark(Note.OVERSLEPT, value_us=self._now_us - self.next_deadline_us))
         self._doubtful = True
         self.next_deadline_us = self._now_us + self.master_down_interval_us
+
+    def _start_drain(self, _event: Event) -> None:
+        self._draining = True
+        wait_us = min(self.settings.advertisement_interval_us + DRAIN_GRACE_US, DRAIN_MAX_US)
+        self.next_deadline_us = self._now_us + wait_us
+
+    def _let_go_soon(self, event: Event) -> None:
+        assert isinstance(event, AdvertisementReceived)
+        assert self.next_deadline_us is not None
+        if self._successor is None:
+            self._successor = (event.source, event.advertisement.priority)
+            self.next_deadline_us = min(self.next_deadline_us, self._now_us + DRAIN_GRACE_US)
 
     def _cancel(self, _event: Event) -> None:
         self.next_deadline_us = None
@@ -479,6 +511,8 @@ class VirtualRouter:
         If.OUTRANKED: _outranked,
         If.DOUBTFUL: _is_doubtful,
         If.DOUBTFUL_AND_NOT_BETTER: _doubtful_and_not_better,
+        If.DRAINING: _is_draining,
+        If.SUCCESSOR: _hears_successor,
         If.FAR_TOO_LATE: _far_too_late,
         If.WAITS_FOR_GROUP: _waits_for_group,
     }
@@ -498,6 +532,8 @@ class VirtualRouter:
         Do.ARM_SKEW: _arm_skew,
         Do.SHIFT_BY_SKEW: _shift_by_skew,
         Do.LISTEN: _listen,
+        Do.START_DRAIN: _start_drain,
+        Do.LET_GO_SOON: _let_go_soon,
         Do.CANCEL: _cancel,
         Do.RESET_INTERVAL: _reset_interval,
         Do.ADOPT_INTERVAL: _adopt_interval,

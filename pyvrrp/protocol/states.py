@@ -42,6 +42,8 @@ class If(enum.Enum):
     OUTRANKED = "its priority is higher, or equal with a greater address"
     DOUBTFUL = "we overslept"
     DOUBTFUL_AND_NOT_BETTER = "we overslept, and are not better or may not preempt at once"
+    DRAINING = "we hand over"
+    SUCCESSOR = "we hand over, and it is a successor (its priority is not 0)"
     FAR_TOO_LATE = "we overslept a whole Master_Down_Interval"
     WAITS_FOR_GROUP = "other members of the sync group are not ready"
 
@@ -63,6 +65,8 @@ class Do(enum.Enum):
     ARM_SKEW = "Master_Down_Timer := Skew_Time"
     SHIFT_BY_SKEW = "Master_Down_Timer moves by the change of Skew_Time"
     LISTEN = "stop sending and listen for one Master_Down_Interval"
+    START_DRAIN = "serve on for one interval, in silence"
+    LET_GO_SOON = "serve on until its announcements are out"
     CANCEL = "cancel the timer"
     RESET_INTERVAL = "Master_Adver_Interval := own interval"
     ADOPT_INTERVAL = "Master_Adver_Interval := the sender's, from now on it is the master"
@@ -93,6 +97,7 @@ _INITIALIZE, _BACKUP, _MASTER, _FAULT = State.INITIALIZE, State.BACKUP, State.MA
 _TAKE_OVER = (Do.SEND, Do.INSTALL_VIPS, Do.ANNOUNCE, Do.RESTART_ADVER, Do.STOP_PREEMPT_DELAY)
 _RETAKE = (Do.SEND, Do.ANNOUNCE, Do.RESTART_ADVER)
 _YIELD = (Do.CANCEL, Do.REMOVE_VIPS, Do.STOP_PREEMPT_DELAY)
+_LET_GO = (Do.CANCEL, Do.REMOVE_VIPS)
 _NOT_TOLD = "RFC 9568 6.4 (event not of this state)"
 
 # fmt: off
@@ -102,6 +107,7 @@ TRANSITIONS: tuple[Row, ...] = (
     Row(_INITIALIZE, On.STARTUP,       If.OWNER,   _MASTER,     _TAKE_OVER,                               "RFC 9568 6.4.1; RFC 3768 6.4.1"),
     Row(_INITIALIZE, On.STARTUP,       If.ALWAYS,  _BACKUP,     (Do.RESET_INTERVAL, Do.ARM_MASTER_DOWN),  "RFC 9568 6.4.1; RFC 3768 6.4.1"),
     Row(_INITIALIZE, On.SHUTDOWN,      If.ALWAYS,  _INITIALIZE, (),                                       _NOT_TOLD),
+    Row(_INITIALIZE, On.DRAIN,         If.ALWAYS,  _INITIALIZE, (),                                       _NOT_TOLD),
     Row(_INITIALIZE, On.ADVERTISEMENT, If.ALWAYS,  _INITIALIZE, (),                                       "RFC 9568 6.4.1 (V3-FSM-32)"),
     Row(_INITIALIZE, On.DEADLINE,      If.ALWAYS,  _INITIALIZE, (),                                       _NOT_TOLD),
     Row(_INITIALIZE, On.PRIORITY,      If.ALWAYS,  _INITIALIZE, (),                                       "keepalived 3.6"),
@@ -114,6 +120,7 @@ TRANSITIONS: tuple[Row, ...] = (
     # BACKUP: listens to the master, ready to take its place
     Row(_BACKUP, On.STARTUP,       If.ALWAYS,        _BACKUP,     (),                                     _NOT_TOLD),
     Row(_BACKUP, On.SHUTDOWN,      If.ALWAYS,        _INITIALIZE, (Do.CANCEL, Do.STOP_PREEMPT_DELAY),     "RFC 9568 6.4.2; RFC 3768 6.4.2"),
+    Row(_BACKUP, On.DRAIN,         If.ALWAYS,        _INITIALIZE, (Do.CANCEL, Do.STOP_PREEMPT_DELAY),     "design: make before break"),
     Row(_BACKUP, On.ADVERTISEMENT, If.PRIORITY_ZERO, _BACKUP,     (Do.NOTE_RELEASE, Do.ARM_SKEW),         "RFC 9568 6.4.2; RFC 3768 6.4.2"),
     Row(_BACKUP, On.ADVERTISEMENT, If.NO_PREEMPT_OR_NOT_LOWER, _BACKUP,
         (Do.STOP_PREEMPT_DELAY, Do.ADOPT_INTERVAL, Do.ARM_MASTER_DOWN),                                   "RFC 9568 6.4.2; RFC 3768 6.4.2"),
@@ -131,8 +138,13 @@ TRANSITIONS: tuple[Row, ...] = (
 
     # MASTER: serves the addresses and says so
     Row(_MASTER, On.STARTUP,       If.ALWAYS,        _MASTER,     (),                                     _NOT_TOLD),
+    Row(_MASTER, On.SHUTDOWN,      If.DRAINING,      _INITIALIZE, _LET_GO,                                "design: make before break"),
     Row(_MASTER, On.SHUTDOWN,      If.ALWAYS,        _INITIALIZE,
         (Do.CANCEL, Do.SEND_PRIORITY_ZERO, Do.REMOVE_VIPS),                                               "RFC 9568 6.4.3; RFC 3768 6.4.3"),
+    Row(_MASTER, On.DRAIN,         If.DRAINING,      _MASTER,     (),                                     "design: make before break"),
+    Row(_MASTER, On.DRAIN,         If.ALWAYS,        _MASTER,     (Do.SEND_PRIORITY_ZERO, Do.START_DRAIN), "design: make before break"),
+    Row(_MASTER, On.ADVERTISEMENT, If.SUCCESSOR,     _MASTER,     (Do.LET_GO_SOON,),                      "design: make before break"),
+    Row(_MASTER, On.ADVERTISEMENT, If.DRAINING,      _MASTER,     (),                                     "design: make before break"),
     Row(_MASTER, On.ADVERTISEMENT, If.PRIORITY_ZERO, _MASTER,     (Do.NOTE_RELEASE, Do.SEND, Do.RESTART_ADVER),
         "RFC 9568 6.4.3; RFC 3768 6.4.3"),
     Row(_MASTER, On.ADVERTISEMENT, If.OUTRANKED,     _BACKUP,
@@ -141,20 +153,24 @@ TRANSITIONS: tuple[Row, ...] = (
         (*_YIELD, Do.ADOPT_INTERVAL, Do.ARM_MASTER_DOWN),                                                 "design: late means doubtful"),
     Row(_MASTER, On.ADVERTISEMENT, If.DOUBTFUL,      _MASTER,     (Do.NOTE_LOWER, *_RETAKE),              "design: late means doubtful"),
     Row(_MASTER, On.ADVERTISEMENT, If.ALWAYS,        _MASTER,     (Do.NOTE_LOWER, Do.ASSERT),             "RFC 9568 6.4.3 (D6); version 2 as keepalived 3.2"),
+    Row(_MASTER, On.DEADLINE,      If.DRAINING,      _INITIALIZE, _LET_GO,                                "design: make before break"),
     Row(_MASTER, On.DEADLINE,      If.FAR_TOO_LATE,  _MASTER,     (Do.LISTEN,),                           "design: late means doubtful"),
     Row(_MASTER, On.DEADLINE,      If.DOUBTFUL,      _MASTER,     _RETAKE,                                "design: late means doubtful"),
     Row(_MASTER, On.DEADLINE,      If.ALWAYS,        _MASTER,     (Do.SEND, Do.ARM_ADVER),                "RFC 9568 6.4.3; RFC 3768 6.4.3"),
     Row(_MASTER, On.PRIORITY,      If.ALWAYS,        _MASTER,     (Do.NOTE_PRIORITY,),                    "keepalived 3.6 (said in the next advertisement)"),
+    Row(_MASTER, On.FAULT,         If.DRAINING,      _INITIALIZE, _LET_GO,                                "design: make before break"),
     Row(_MASTER, On.FAULT,         If.ALWAYS,        _FAULT,
         (Do.CANCEL, Do.SEND_PRIORITY_ZERO, Do.REMOVE_VIPS),                                               "keepalived 3.2 (one priority 0, not two)"),
     Row(_MASTER, On.RECOVERY,      If.ALWAYS,        _MASTER,     (),                                     _NOT_TOLD),
     Row(_MASTER, On.VIPS_MISSING,  If.ALWAYS,        _MASTER,     (Do.REINSTALL_VIPS, Do.ANNOUNCE),       "better than keepalived 3.9: put back, no flap"),
     Row(_MASTER, On.GROUP_TAKES_OVER, If.ALWAYS,     _MASTER,     (),                                     "keepalived 3.5"),
+    Row(_MASTER, On.GROUP_YIELDS,  If.DRAINING,      _INITIALIZE, _LET_GO,                                "design: make before break"),
     Row(_MASTER, On.GROUP_YIELDS,  If.ALWAYS,        _BACKUP,     (*_YIELD, Do.ARM_MASTER_DOWN),          "keepalived 3.5"),
 
     # FAULT: would like to, cannot
     Row(_FAULT, On.STARTUP,       If.ALWAYS,  _FAULT,      (),                                            _NOT_TOLD),
     Row(_FAULT, On.SHUTDOWN,      If.ALWAYS,  _INITIALIZE, (),                                            "keepalived 3.11"),
+    Row(_FAULT, On.DRAIN,         If.ALWAYS,  _INITIALIZE, (),                                            "keepalived 3.11"),
     Row(_FAULT, On.ADVERTISEMENT, If.ALWAYS,  _FAULT,      (),                                            "keepalived 3.4.2"),
     Row(_FAULT, On.DEADLINE,      If.ALWAYS,  _FAULT,      (),                                            _NOT_TOLD),
     Row(_FAULT, On.PRIORITY,      If.ALWAYS,  _FAULT,      (Do.NOTE_PRIORITY,),                           "keepalived 3.6"),

@@ -31,6 +31,7 @@ from pyvrrp.protocol.constants import Family, IPAddress
 from pyvrrp.protocol.events import (
     AdvertisementReceived,
     DeadlineReached,
+    Drain,
     Event,
     FaultCleared,
     FaultRaised,
@@ -609,6 +610,68 @@ def test_a_doubtful_master_listens_to_the_end() -> None:
     assert r.state is State.BACKUP
 
 
+# Make before break: a planned end
+
+
+def test_drain_serves_until_the_successor_is_heard() -> None:
+    """Goodbye, then silence with the addresses kept; gone when the successor has had time to announce itself."""
+    r = master()
+    assert wishes(r.handle(Drain(), 4 * S)) == (SendAdvertisement(0),)
+    assert (r.state, r.next_deadline_us) == (State.MASTER, 4 * S + S + 10_000)
+    assert wishes(r.handle(heard(0), 4 * S + 1)) == ()
+    assert r.handle(heard(100), 4 * S + 600_000) == ()
+    assert r.next_deadline_us == 4 * S + 610_000
+    assert r.handle(heard(100), 4 * S + 605_000) == ()
+    actions = r.handle(DeadlineReached(), 4 * S + 610_000)
+    assert wishes(actions) == (RemoveVips(),)
+    assert (r.state, r.next_deadline_us) == (State.INITIALIZE, None)
+    assert transition(actions).reason == "asked to stop, and 192.0.2.1 (priority 100) serves now"
+
+
+def test_drain_without_a_successor_ends_after_an_interval() -> None:
+    r = master()
+    r.handle(Drain(), 4 * S)
+    actions = r.handle(DeadlineReached(), 4 * S + S + 10_000)
+    assert wishes(actions) == (RemoveVips(),)
+    assert transition(actions).reason == "asked to stop"
+
+
+def test_drain_takes_three_seconds_at_most() -> None:
+    r = master(advertisement_interval_us=10 * S)
+    r.handle(Drain(), 99 * S)
+    assert r.next_deadline_us == 102 * S
+
+
+@pytest.mark.parametrize("event", [Shutdown(), FaultRaised("a", "x"), GroupYields()], ids=lambda e: type(e).__name__)
+def test_drain_is_cut_short(event: Event) -> None:
+    """A second TERM, a lost interface or a group that lets go: at once, and without another priority 0."""
+    r = master()
+    r.handle(Drain(), 4 * S)
+    assert r.handle(Drain(), 4 * S) == ()
+    assert wishes(r.handle(event, 4 * S + 1)) == (RemoveVips(),)
+    assert r.state is State.INITIALIZE
+
+
+def test_drain_of_others_than_a_master() -> None:
+    for r in (router(), backup()):
+        assert wishes(r.handle(Drain(), S)) == ()
+        assert r.state is State.INITIALIZE
+    r = backup()
+    r.handle(FaultRaised("a", "x"), 0)
+    r.handle(Drain(), S)
+    assert r.state is State.INITIALIZE
+
+
+def test_a_draining_router_can_start_again() -> None:
+    r = master()
+    r.handle(Drain(), 4 * S)
+    r.handle(heard(100), 5 * S)
+    r.handle(DeadlineReached(), 6 * S)
+    r.handle(Startup(), 7 * S)
+    r.handle(DeadlineReached(), 7 * S + DOWN)
+    assert r.handle(DeadlineReached(), 8 * S + DOWN) == (SendAdvertisement(150),)
+
+
 # Sync groups: the hooks
 
 
@@ -737,6 +800,7 @@ def _events() -> st.SearchStrategy[Event]:
     return st.one_of(
         st.just(Startup()),
         st.just(Shutdown()),
+        st.just(Drain()),
         st.just(DeadlineReached()),
         st.just(GroupYields()),
         st.just(GroupTakesOver()),
