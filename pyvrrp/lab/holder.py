@@ -70,7 +70,7 @@ def _live_without_parent() -> None:
 
 def complain(error: VrrpError) -> int:
     """Say on standard error what went wrong; the answer is the exit status for it."""
-    print(f"pyvrrp lab: {error}", file=sys.stderr)
+    print(f"pyvrrp: {error}", file=sys.stderr)
     return 1
 
 

@@ -47,9 +47,12 @@ class Record:
         Raises:
             UsageError: One is running already.
         """
-        path = _record_path()
         while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            path = _record_path()
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:  # a `stop` took the directory away just now
+                continue
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -140,7 +143,7 @@ def execute(machine: str, command: Sequence[str]) -> int:
         try:
             os.execvp(command[0], list(command))  # noqa: S606  no shell is wanted
         except OSError as error:
-            print(f"pyvrrp lab: {command[0]}: {error.strerror}", file=sys.stderr)
+            print(f"pyvrrp: {command[0]}: {error.strerror}", file=sys.stderr)
             return 127 if isinstance(error, FileNotFoundError) else 126
 
     return run_in(Record.find()["pids"][machine], body)

@@ -21,7 +21,7 @@ from typing import Any, Final
 from pyvrrp.errors import VrrpError
 from pyvrrp.lab.capture import Capture, Sent
 from pyvrrp.lab.console import Console, seconds
-from pyvrrp.lab.holder import Holder, complain, hold
+from pyvrrp.lab.holder import ENDING_SIGNALS, Holder, hold
 from pyvrrp.lab.kept import Record
 from pyvrrp.lab.options import CLIENT, Command, LabOptions
 from pyvrrp.lab.probe import INTERVAL_US, Answer, Probe, now_us
@@ -143,6 +143,7 @@ class Story:
     def __post_init__(self) -> None:
         self.plan = self.network.plan
         self.alive = list(ROUTERS)
+        self.listening_us: dict[str, int] = {}
         self.interval_us = self.plan.advertisement_interval_us
 
     def tell(self) -> None:
@@ -168,12 +169,26 @@ class Story:
             f" {best.name} for {seconds(plan.master_down_interval_us(best))}"
         )
         limit_us = plan.master_down_interval_us(ROUTERS[-1]) + _START_LIMIT_US
+        self.watch.wait(self._all_listen, limit_us, "all daemons to be up", every_us=_LOOK_US)
+        up_us = now_us()
         self.watch.wait(lambda: self.watch.master is not None, limit_us, "the first advertisement")
         self.watch.start_probe()
+        # A router that heard nothing yet would count from its start, not from the last advertisement.
+        self.watch.wait(lambda: self._heard_since(best, up_us), limit_us, f"all to hear {best.name}")
         self.settle(best, limit_us)
         console.event(self._is_master(best))
-        self.table(started_us)
+        self.table()
         self.result["election"] = {"master": best.name, "after_s": (self.watch.master_since_us - started_us) / US_PER_S}
+
+    def _all_listen(self) -> bool:
+        for router in ROUTERS:
+            if router.name not in self.listening_us and self.network.listens(router):
+                self.listening_us[router.name] = now_us()
+        return len(self.listening_us) == len(ROUTERS)
+
+    def _heard_since(self, router: Router, since_us: int) -> bool:
+        sent = self.watch.last.get(router.name)
+        return sent is not None and sent.at_us > since_us
 
     def _who_runs_what(self) -> str:
         programs: dict[str, list[str]] = {}
@@ -198,7 +213,7 @@ class Story:
         if neighbour != expected.hardware_address:
             raise VrrpError(f"the client sends to {neighbour and neighbour.hex(':')}, which is not {expected.name}")
 
-    def table(self, started_us: int) -> None:
+    def table(self) -> None:
         """Who is what."""
         plan, console = self.plan, self.console
         width = max(len(str(plan.address(router).ip)) for router in ROUTERS)
@@ -207,7 +222,7 @@ class Story:
         origin_s = console.elapsed_s() - now_us() / US_PER_S
         for router in ROUTERS:
             state = "MASTER" if router.name == self.watch.master else "BACKUP"
-            since_us = self.watch.master_since_us if state == "MASTER" else started_us
+            since_us = self.watch.master_since_us if state == "MASTER" else self.listening_us[router.name]
             heard = self.watch.last.get(router.name)
             priority = heard.advertisement.priority if heard else router.priority
             console.row(
@@ -354,31 +369,32 @@ def run(options: LabOptions) -> int:
         Exit status: 0, 1 after a complaint on standard error, 128 + signal if interrupted.
     """
     console = Console(sys.stderr if options.json else sys.stdout, time.monotonic())
-    try:
-        plan = Plan(Family(options.family), round(options.advert_int * 100) * US_PER_CS)
-        for router in ROUTERS:
-            command_of(options, router)(router.name, Path("/"))  # a missing program is said before anything is built
-        if not options.keep:
-            status = hold(lambda holder: _run(holder, plan, options, console))
-            if status == 0:
-                console.event("all is gone: no process, namespace or file is left")
-        else:
-            status = _keep(plan, options, console)
-    except VrrpError as error:
-        return complain(error)
-    if status > 128 and status - 128 in {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}:
+    plan = Plan(Family(options.family), round(options.advert_int * 100) * US_PER_CS)
+    for router in ROUTERS:
+        command_of(options, router)(router.name, Path("/"))  # a missing program is said before anything is built
+    if options.keep:
+        status = _keep(plan, options, console)
+    else:
+        status = hold(lambda holder: _run(holder, plan, options, console))
+        if status == 0:
+            console.event("all is gone: no process, namespace or file is left")
+    if status - 128 in ENDING_SIGNALS:
         with contextlib.suppress(OSError):
-            print("\ninterrupted; all is gone", file=sys.stderr)
+            print("\r\033[K" * sys.stderr.isatty() + "interrupted; all is gone", file=sys.stderr)
     return status
 
 
 def _keep(plan: Plan, options: LabOptions, console: Console) -> int:
     record = Record.create()
-    status = hold(lambda holder: _run(holder, plan, options, console), record.descriptor)
-    if status == 0:
-        record.leave()
-    else:
-        record.remove()
+    released = False
+    try:
+        status = hold(lambda holder: _run(holder, plan, options, console), record.descriptor)
+        released = status == 0
+    finally:
+        if released:
+            record.leave()
+        else:
+            record.remove()
     return status
 
 

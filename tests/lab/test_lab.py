@@ -162,7 +162,7 @@ from pyvrrp.lab.run import main
 raise SystemExit(main(LabOptions(commands={"r1": lambda name, home: ["/nonexistent"]})))
 """
     done = root.run(program=("-c", program))
-    assert (done.returncode, done.stderr) == (1, "pyvrrp lab: r1: /nonexistent: No such file or directory\n")
+    assert (done.returncode, done.stderr) == (1, "pyvrrp: r1: /nonexistent: No such file or directory\n")
 
 
 # --- left running
@@ -211,14 +211,14 @@ def test_execute(kept: User) -> None:
     assert kept.run("exec", "client", "--", "sh", "-c", "exit 7").returncode == 7
     assert kept.run("exec", "client", "--", "sh", "-c", "kill -TERM $$").returncode == 128 + signal.SIGTERM
     missing = kept.run("exec", "r1", "--", "nonexistent")
-    assert (missing.returncode, missing.stderr) == (127, "pyvrrp lab: nonexistent: No such file or directory\n")
+    assert (missing.returncode, missing.stderr) == (127, "pyvrrp: nonexistent: No such file or directory\n")
     assert kept.run("exec", "r1").returncode == 1
 
 
 def test_only_one(kept: User) -> None:
     done = kept.run(*KEPT)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "pyvrrp lab: a lab is running already; `pyvrrp lab stop` ends it\n"
+    assert done.stderr == "pyvrrp: a lab is running already; `pyvrrp lab stop` ends it\n"
     assert masters(kept) == ["r1"]
 
 
