@@ -15,6 +15,7 @@ import pytest
 # Each entry: how the reason of an excused skip begins, and what the kernel of such a machine was built without.
 KERNEL_LACKS: tuple[str, ...] = (
     "kernel has no IFA_PROTO",  # before 5.18
+    "eBPF is refused here",  # bpf(2) kept from root: seccomp, a security module, or lockdown
 )
 
 
