@@ -12,9 +12,16 @@ from pyvrrp.protocol.constants import Family, IPAddress
 _UNKNOWN_PLACE: Final = Place("<configuration>", 1, 1)
 
 
-def check(configuration: Configuration, log: Log) -> None:
-    """Check what does not depend on the host."""
-    if not configuration.instances:
+def check(configuration: Configuration, refused: Collection[str], log: Log) -> None:
+    """
+    Check what does not depend on the host.
+
+    Args:
+        configuration: All that is defined.
+        refused: Names of the instances that are not run, among them those that are not even in the configuration.
+        log: Takes the complaints.
+    """
+    if not (configuration.instances or refused):
         log.add(Severity.NOTE, Place(log.file, 1, 1), "there is no virtual router here")
         return
     _check_duplicates(configuration, log)

@@ -120,6 +120,12 @@ def _logical_lines(text: str, file: str, commands: AbstractSet[str]) -> Iterator
                     _too_long(line)
                 yield line
             continue
+        if "$" in raw and _DEFINITION.match(raw):
+            in_definition = raw.rstrip(_BLANKS).endswith("\\")
+            line = Line(file, number, 0, raw, opens=False, closes=False)
+            line.words = _PLAIN_WORD.findall(raw)
+            yield line
+            continue
         if len(raw) <= LINE_LENGTH and special.end() == len(raw.rstrip(_BLANKS)) and special.group() in "{}":
             text = raw[: special.start()]  # the usual form of a block's first and last line
             words = _PLAIN_WORD.findall(text)
@@ -131,12 +137,6 @@ def _logical_lines(text: str, file: str, commands: AbstractSet[str]) -> Iterator
             if not words:
                 yield Line(file, number, special.start(), "}", opens=False, closes=True)
                 continue
-        if "$" in raw and _DEFINITION.match(raw):
-            in_definition = raw.rstrip(_BLANKS).endswith("\\")
-            line = Line(file, number, 0, raw, opens=False, closes=False)
-            line.words = _PLAIN_WORD.findall(raw)
-            yield line
-            continue
         if raw.endswith("\\") and not raw.endswith("\\\\"):  # means something in definitions only
             raw = raw[:-1]  # noqa: PLW2901
         yield from _cut(raw, file, number, commands)

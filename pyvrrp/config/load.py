@@ -30,7 +30,7 @@ def parse_text(text: str, file: str = "<text>", interfaces: Collection[str] | No
     """
     log = Log(file)
     everything, refused = build(read(text, log), log)
-    check(everything, log)
+    check(everything, refused, log)
     if interfaces is not None:
         check_interfaces(everything, interfaces, log)
     return Parsed(runnable(everything, refused), log.complaints(), tuple(sorted(refused)))

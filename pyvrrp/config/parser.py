@@ -26,11 +26,10 @@ _BUILT_IN: Final = frozenset({"_PWD", "_INSTANCE", "_RANDOM", "_ENV", "_HASH", "
 
 
 class Said(NamedTuple):
-    """A value, and which word of which line said it."""
+    """A value, and the line that said it."""
 
     value: Any
     line: Line
-    word: int = 1
 
 
 class Item(NamedTuple):
@@ -67,11 +66,6 @@ class Draft:
     def label(self) -> str:
         """Begin of a message about it."""
         return f"({shown(self.name)}) " if self.name else ""
-
-    def value(self, target: str, default: Any = None) -> Any:
-        """What was said, or the default."""
-        said = self.said.get(target)
-        return default if said is None else said.value
 
 
 @dataclass(slots=True)
@@ -320,13 +314,13 @@ class _Engine:
                 )
                 return
         if before is None or before.value != value:
-            draft.said[row.target] = Said(value, line, min(1, len(line.words) - 1))
+            draft.said[row.target] = Said(value, line)
 
     def _value(self, line: Line, frame: _Frame, row: Row) -> None:
         """A line of a block of values."""
         self._values += 1
         if self._values > VALUES_MAX:
-            if self._log.once(VALUES_MAX):
+            if self._log.once("too many values"):
                 self._log.add(
                     Severity.ERROR, line, f"more than {VALUES_MAX} lines in blocks; the rest is ignored", dropped=True
                 )

@@ -126,7 +126,7 @@ def decide_peers(assembly: Assembly, family: Family) -> list[Peer]:
         if peer.address.version != family:
             assembly.lose(f"unicast peer address {peer.address} is of another family. Skipping...", item)
         elif peer.address in kept:
-            assembly.mend(f"duplicate unicast peer {peer.address} - ignoring", item)
+            assembly.tell(Severity.NOTE, f"duplicate unicast peer {peer.address} - ignoring", item)
         else:
             kept[peer.address] = peer
     keywords = [target for target in ("unicast_source", "check_unicast_source") if target in draft.said]

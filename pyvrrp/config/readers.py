@@ -122,7 +122,7 @@ class Flag:
         if len(words) > 1 and self.options and words[1] not in self.options:
             reading.lose(f"Unknown {words[0]} option {reading.shown()}", hint="known: " + ", ".join(self.options))
         elif len(words) > 1 and words[1] in _FALSE:
-            reading.mend(f"{words[0]} takes no value, and {reading.shown()} does not turn it off")
+            reading.complain(Severity.NOTE, f"{words[0]} takes no value, and {reading.shown()} does not turn it off")
         elif not self.options:
             reading.end(1)
         return self.value

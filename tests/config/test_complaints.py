@@ -48,6 +48,8 @@ def test_exit_codes(severities: list[Severity], code: int) -> None:
         ("vrrp_instance I {\ninterface eth0\n}", 5),
         (f"{SCRIPT}vrrp_instance I {{\n{CORE}}}", 6),
         (f"{SCRIPT}vrrp_instance I {{\n{CORE}foo\n}}", 6),
+        (f"{SCRIPT}vrrp_instance I {{\n}}", 6),
+        (f"vrrp_instance I {{\n{CORE}nopreempt off\n}}", 0),
         (f"global_defs {{\nenable_script_security\n}}\n{SCRIPT}vrrp_instance I {{\n{CORE}}}", 0),
         (f"vrrp_instance I {{\n{CORE}notify /bin/true\n}}", 6),
         (f"vrrp_script chk {{\ntcp_check 80\n}}\nvrrp_instance I {{\n{CORE}}}", 0),

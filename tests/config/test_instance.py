@@ -238,8 +238,10 @@ def test_addresses_that_do_not_fit_are_excluded() -> None:
     assert len(one(result).virtual_addresses) == 255
     assert [str(line.address.ip) for line in one(result).excluded_addresses[-2:]] == ["10.0.1.50", "fe80::1"]
     assert said(result) == [
-        "(V1) Number of VIPs (300) exceeds maximum/space available in packet (max 255 addresses)"
-        " - excess moved to eVIPs"
+        (
+            "(V1) Number of VIPs (300) exceeds maximum/space available in packet (max 255 addresses)"
+            " - excess moved to eVIPs"
+        )
     ]
     six = "\n".join(f"fe80::{number:x}" for number in range(1, 101))
     assert len(one(parse(vip=f"virtual_ipaddress {{\n{six}\n}}")).virtual_addresses) == 89
@@ -526,7 +528,7 @@ SCRIPTS = "vrrp_script chk {\nscript /bin/true\nweight 4 reverse\n}\n"
 
 def test_track_scripts() -> None:
     text = (
-        f"{SCRIPTS}vrrp_instance V1 {{\n{BASE}\n{VIP}\ntrack_script {{\nchk\nchk weight 3\nchck\nlate\n}}\n}}\n"
+        f"{SCRIPTS}vrrp_instance V1 {{\n{BASE}\n{VIP}\ntrack_script {{\nchk\nchk weight 3\nchkk\nlate\n}}\n}}\n"
         "vrrp_script late {\nscript /bin/true\n}\nvrrp_script idle {\nscript /bin/true\n}\n"
         "vrrp_script empty {\n}\nvrrp_script both {\nscript x\n tcp_check 80\n}"
     )
@@ -537,9 +539,11 @@ def test_track_scripts() -> None:
     assert result.configuration.script("late") is None
     assert [str(complaint) for complaint in result.complaints if complaint.severity is not Severity.SECURITY] == [
         "f:13:1: (V1) duplicate track_script chk - ignoring",
-        "f:14:1: (V1) track script chck not found, ignoring... (did you mean 'chk'?)",
-        "f:15:1: (V1) track script late not found, ignoring..."
-        " (it is defined further down, in line 18; it must come first)",
+        "f:14:1: (V1) track script chkk not found, ignoring... (did you mean 'chk'?)",
+        (
+            "f:15:1: (V1) track script late not found, ignoring..."
+            " (it is defined further down, in line 18; it must come first)"
+        ),
         "f:21:13: Warning - script idle is not used",
         'f:24:1: No script set for vrrp_script empty - removing (script "COMMAND", or tcp_check PORT)',
         "f:26:13: Warning - script both is not used",
@@ -611,3 +615,24 @@ def test_settings() -> None:
     assert settings.no_swap
     assert (settings.script_user, settings.script_group) == ("daemon", None)
     assert settings.dynamic_interfaces
+
+
+@pytest.mark.parametrize(
+    ("line", "weight", "complaint"),
+    [
+        ("weight -253 reverse", (-253, True), ""),
+        ("weight -300", (-253, False), "(chk) weight '-300' must be in [-253, 253], using -253"),
+        ("weight 3 noreverse", (3, False), "(chk) unknown weight option 'noreverse'"),
+        ("weight x", (0, False), "(chk) invalid number 'x' for weight"),
+        ("tcp_check 80 localhost", (0, False), "(chk) malformed tcp_check address 'localhost'"),
+        ("interval 0.0005", (0, False), "(chk) number '0.0005' has too many decimal places for interval, 3 are used"),
+    ],
+)
+def test_scripts(line: str, weight: tuple[int, bool], complaint: str) -> None:
+    result = parse_text(
+        f"vrrp_script chk {{\ntcp_check 80\n{line}\n}}\n"
+        f"vrrp_instance V1 {{\n{BASE}\n{VIP}\ntrack_script {{\nchk\n}}\n}}"
+    )
+    [script] = result.configuration.scripts
+    assert (script.weight, script.reverse) == weight
+    assert said(result)[:1] == ([complaint] if complaint else [])

@@ -414,8 +414,8 @@ CASES = (
         "track_script {\nchk weight -5 reverse\n}",
         "instance.track_scripts",
         (Track("chk", -5, reverse=True),),
-        "track_script {\nchk wieght 5\n}",
-        "unknown track_script 'chk' option 'wieght' - ignoring",
+        "track_script {\nchk weightt 5\n}",
+        "unknown track_script 'chk' option 'weightt' - ignoring",
     ),
     Case(
         INSTANCE,

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import pytest
 
+from pyvrrp.config import parser
 from pyvrrp.config.complaints import LIMIT, Severity
 from pyvrrp.config.load import parse_text
-from pyvrrp.config.parser import VALUES_MAX
 
 CORE = "interface eth0\nvirtual_router_id 51\nvirtual_ipaddress {\n192.0.2.1\n}\n"
 ONE = f"vrrp_instance I {{\n{CORE}}}\n"
@@ -27,8 +27,8 @@ def said(text: str) -> list[str]:
             "f:8:1: Unknown keyword 'vrrp_instanse' (did you mean 'vrrp_instance'?)",
             "f:14:1: Unknown keyword 'router_id' (it belongs in global_defs)",
         ]),
-        (f"vrrp_instance I {{\n  priorty 100\n{CORE}}}", [
-            "f:2:3: Unknown keyword 'priorty' (did you mean 'priority'?)",
+        (f"vrrp_instance I {{\n  prioritty 100\n{CORE}}}", [
+            "f:2:3: Unknown keyword 'prioritty' (did you mean 'priority'?)",
         ]),
         (f"vrrp_instance I {{\n{CORE}frobnicate 1 {{ 2 }}\nqqqqqq\n}}", [
             "f:7:1: Unknown keyword 'frobnicate'",
@@ -216,9 +216,10 @@ def test_hints_stop_when_there_are_too_many() -> None:
     assert 0 < len(hinted) < 300
 
 
-def test_values_are_bounded() -> None:
-    more = "\n".join(["x"] * VALUES_MAX)
-    text = f"global_defs {{\nnotification_email {{\n{more}\n}}\n}}\n{ONE}"
+def test_values_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parser, "VALUES_MAX", 3)
+    text = f"global_defs {{\nnotification_email {{\nx\nx\nx\nx\n}}\n}}\n{ONE}"
+    assert said(text)[0] == "f:6:1: more than 3 lines in blocks; the rest is ignored"
     result = parse_text(text, "f")
-    assert f"f:{VALUES_MAX + 9}:1: more than {VALUES_MAX} lines in blocks; the rest is ignored" in said(text)
+    assert result.configuration.globals.notification_email == ("x", "x", "x")
     assert result.configuration.instances[0].virtual_addresses == ()

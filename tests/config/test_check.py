@@ -1,0 +1,143 @@
+"""Checks across blocks: duplicates, interfaces that exist, script security, sync groups."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_interface
+
+import pytest
+
+from pyvrrp.config.check import check, check_interfaces
+from pyvrrp.config.complaints import Log, Severity
+from pyvrrp.config.load import parse_text
+from pyvrrp.config.model import AddressLine, Command, Configuration, Notify, VrrpInstance, VrrpScript
+
+
+def instance(name: str, *lines: str, vrid: int = 51, interface: str = "eth0", vip: str = "192.0.2.1") -> str:
+    return (
+        "\n".join(
+            (
+                f"vrrp_instance {name} {{",
+                f"interface {interface}",
+                f"virtual_router_id {vrid}",
+                "virtual_ipaddress {",
+                vip,
+                "}",
+                *lines,
+                "}",
+            )
+        )
+        + "\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("second", "clash"),
+    [
+        (instance("B"), True),
+        (instance("B", "use_vmac"), True),
+        (instance("B", vrid=52), False),
+        (instance("B", interface="eth1"), False),
+        (instance("B", vip="fe80::1"), False),
+        (instance("B", "mcast_dst_ip 224.0.0.99"), False),
+        (instance("B", "unicast_peer {\n192.0.2.9\n}"), False),
+    ],
+)
+def test_duplicates(second: str, clash: bool) -> None:
+    result = parse_text(instance("A") + second, "f")
+    expected = "f:8:1: A and B both use VRID 51 with IPv4 on interface eth0 (the first is in line 1)"
+    assert [str(complaint) for complaint in result.fatal] == ([expected] if clash else [])
+
+
+def test_unicast_instances_are_told_apart_by_their_source() -> None:
+    peers = "unicast_peer {\n192.0.2.9\n}"
+    one = instance("A", "unicast_src_ip 192.0.2.7", peers)
+    assert not parse_text(one + instance("B", "unicast_src_ip 192.0.2.8", peers)).fatal
+    assert parse_text(one + instance("B", "unicast_src_ip 192.0.2.7", peers)).fatal
+
+
+def test_interfaces() -> None:
+    text = (
+        instance(
+            "A",
+            "virtual_ipaddress_excluded {\n192.0.2.2 dev eth0\n192.0.2.3 dev eth3\n192.0.2.4 dev eth9\n}",
+            "track_interface {\neth4\neth9\n}",
+        )
+        + "vrrp_instance B {\nvirtual_router_id 5\nunicast_src_ip 192.0.2.9\nunicast_peer {\n192.0.2.8\n}\n"
+        "virtual_ipaddress {\n192.0.2.10\n}\n}\n"
+    )
+    result = parse_text(text, "f", {"eth9"})
+    assert [str(complaint) for complaint in result.fatal] == [
+        "f:2:1: (A) interface eth0 doesn't exist (did you mean 'eth9'?)",
+        "f:9:1: (A) interface of 192.0.2.3/32 eth3 doesn't exist (did you mean 'eth9'?)",
+        "f:13:1: (A) tracked interface eth4 doesn't exist (did you mean 'eth9'?)",
+    ]
+    assert not parse_text(text, "f", {"eth0", "eth3", "eth4", "eth9"}).complaints
+    assert parse_text(instance("A"), "f", ()).fatal[0].hint == "dynamic_interfaces allows it to come later"
+
+
+def test_dynamic_interfaces() -> None:
+    result = parse_text("global_defs {\ndynamic_interfaces\n}\n" + instance("A"), "f", set())
+    [complaint] = result.complaints
+    assert complaint.severity is Severity.NOTE
+    assert str(complaint) == "f:5:1: (A) interface eth0 doesn't exist - will use if created"
+
+
+def test_configurations_that_come_from_code() -> None:
+    """They have no places, and are checked all the same."""
+    line = AddressLine(ip_interface("192.0.2.1/32"), dev="eth1")
+    one = VrrpInstance("A", 51, "eth0", virtual_addresses=(line,), notify=Notify(any=Command(("/x",))))
+    two = VrrpInstance("B", 51, "eth0", source=ip_address("192.0.2.9"))
+    script = VrrpScript("chk", command=Command(("/x",)))
+    configuration = Configuration(scripts=(script,), instances=(one, two))
+    log = Log("f")
+    check(configuration, (), log)
+    check_interfaces(configuration, (), log)
+    assert {str(complaint.place) for complaint in log.complaints()} == {"<configuration>:1:1"}
+    assert [complaint.severity for complaint in log.complaints()] == [
+        Severity.FATAL,
+        Severity.SECURITY,
+        *[Severity.FATAL] * 3,
+    ]
+
+
+def test_no_instances() -> None:
+    result = parse_text("", "f")
+    assert [str(complaint) for complaint in result.complaints] == ["f:1:1: there is no virtual router here"]
+    assert not result.drops
+
+
+def test_script_security_is_said_once() -> None:
+    text = instance("A", "notify /bin/true") + instance("B", "notify /bin/true", vrid=52)
+    [complaint] = parse_text(text, "f").complaints
+    assert complaint.severity is Severity.SECURITY
+    assert str(complaint) == (
+        "f:1:1: SECURITY VIOLATION - scripts are being executed but script_security not enabled."
+        " (enable_script_security in global_defs)"
+    )
+
+
+def test_members_of_sync_groups_are_refused() -> None:
+    """One that moves without the others would split the group."""
+    text = (
+        instance("A")
+        + instance("B", vrid=52)
+        + "vrrp_script chk {\ntcp_check 80\n}\n"
+        + "vrrp_sync_group G {\ngroup {\nA A2\n}\nnotify /x\ntrack_script {\nchk\n}\nsmtp_alert\n}\n"
+    )
+    result = parse_text(text, "f")
+    assert result.refused == ("A",)
+    assert [one.name for one in result.configuration.instances] == ["B"]
+    assert [str(complaint) for complaint in result.complaints] == [
+        (
+            "f:1:15: (A) is a member of vrrp_sync_group G, and sync groups are not supported yet; it is not run, as it"
+            " would not move together with the others"
+        ),
+        "f:20:3: (G) Virtual router A2 specified in sync group doesn't exist - ignoring",
+    ]
+
+
+def test_refused_and_fatal_instances_are_named_once() -> None:
+    text = instance("A", "use_vmac", "use_vmac") + "vrrp_instance B {\n}\n"
+    result = parse_text(text, "f")
+    assert result.refused == ("A", "B")
+    assert [complaint.place.line for complaint in result.drops] == [7, 10]
