@@ -181,6 +181,18 @@ class Log:
         place = where if isinstance(where, Place) else where.place(word)
         self._complaints.append(Complaint(severity, place, message, hint, dropped))
 
+    def worsen(self, line: int) -> bool:
+        """
+        Nothing can be started for what was said of that line.
+
+        Returns:
+            Whether anything was; if not, the caller has to say something itself.
+        """
+        there = [at for at, said in enumerate(self._complaints) if said.place.line == line and said.dropped]
+        for position in there:
+            self._complaints[position] = replace(self._complaints[position], severity=Severity.FATAL)
+        return bool(there)
+
     def once(self, about: object) -> bool:
         """True the first time that it is asked for that thing."""
         if about in self._said:

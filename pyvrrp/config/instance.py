@@ -53,7 +53,9 @@ def build_instance(
     assembly = Assembly(draft, settings, log)
     values = assembly.values
     if values["vrid"] is None:
-        assembly.fatal("the virtual router id must be set", hint="virtual_router_id 1-255")
+        wrong = draft.misspoken.get("vrid")
+        if wrong is None or not log.worsen(wrong.number):  # one line for one mistake
+            assembly.fatal("the virtual router id must be set", hint="virtual_router_id 1-255")
         return None, False
     family, decided_by = decide_family(assembly)
     version = decide_version(assembly, family, decided_by)

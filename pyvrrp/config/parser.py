@@ -52,6 +52,7 @@ class Draft:
         items: Lines of its blocks of values by target.
         blocks: Keywords of the blocks of values that were there, empty or not.
         refusals: What it is not run for.
+        misspoken: Lines whose value could not be used, by target.
     """
 
     block: Block
@@ -61,6 +62,7 @@ class Draft:
     items: dict[str, list[Item]] = field(default_factory=dict)
     blocks: dict[str, Line] = field(default_factory=dict)
     refusals: list[str] = field(default_factory=list)
+    misspoken: dict[str, Line] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -298,6 +300,7 @@ class _Engine:
         except BadValue as bad:
             self._complain(reading, bad)
             if row.on_bad is None:
+                draft.misspoken[row.target] = line
                 return
             value = row.on_bad
         self._tell_status(row, draft, line)

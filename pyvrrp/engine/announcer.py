@@ -45,9 +45,13 @@ class Announcer:
             now_us: Monotonic time.
         """
         at_once = []
+        # Once more than what is not yet on its way would say nothing new, and bursts may come faster than they leave.
+        waiting = {frame for queue in self._waiting.values() for whose, frame, _ in queue if whose is owner}
         for index, version, frame in frames:
             gap_us = arp_interval_us if version == 4 else na_interval_us
             lane = (index, version)
+            if frame in waiting:
+                continue
             if gap_us or lane in self._waiting:
                 self._waiting.setdefault(lane, deque()).append((owner, frame, gap_us))
                 self._next_us.setdefault(lane, now_us)
@@ -65,7 +69,7 @@ class Announcer:
             while queue and self._next_us[lane] <= now_us:
                 _, frame, gap_us = queue.popleft()
                 due.append((lane[0], frame))
-                self._next_us[lane] = max(self._next_us[lane], now_us - gap_us) + gap_us
+                self._next_us[lane] = now_us + gap_us
             if not queue:
                 del self._waiting[lane]
         for lane in [lane for lane, at in self._next_us.items() if lane not in self._waiting and at <= now_us]:

@@ -19,11 +19,17 @@ if TYPE_CHECKING:
 
 
 class Batch:
-    """Wishes of one wake-up."""
+    """
+    Wishes of one wake-up.
 
-    __slots__ = ("_addresses", "_announcements", "_reports", "_sends")
+    Attributes:
+        applied: Addresses were changed since somebody last set this to False; what was known of them is old.
+    """
+
+    __slots__ = ("_addresses", "_announcements", "_reports", "_sends", "applied")
 
     def __init__(self) -> None:
+        self.applied = False
         self._sends: list[tuple[InstanceRunner, Sequence[Datagram]]] = []
         self._addresses: list[tuple[bool, InstanceRunner, VirtualAddress]] = []
         self._announcements: list[tuple[InstanceRunner, int, Sequence[VirtualAddress]]] = []
@@ -58,6 +64,7 @@ class Batch:
         if self._addresses:
             addresses, self._addresses = self._addresses, []
             self._apply(system, addresses, now_us)
+            self.applied = True
         if self._announcements:
             announcements, self._announcements = self._announcements, []
             for runner, rounds, wanted in announcements:

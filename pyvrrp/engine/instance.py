@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from pyvrrp.engine.announcer import Announcer
 from pyvrrp.engine.batch import Batch
+from pyvrrp.engine.inventory import Inventory
 from pyvrrp.engine.listener import Listener
 from pyvrrp.engine.streams import Entered, InstanceSettings, InstanceStatus, Remarked
 from pyvrrp.net.links import primary_address
-from pyvrrp.net.system import AssignedAddress, Datagram, Link, VirtualAddress
+from pyvrrp.net.system import Datagram, Link, VirtualAddress
 from pyvrrp.protocol.actions import (
     Action,
     Announce,
     AskGroup,
+    Burst,
     InstallVips,
+    Note,
     Remark,
     RemoveVips,
     SendAdvertisement,
@@ -49,9 +52,15 @@ RETRY_US: Final = 1_000_000
 INTERFACE: Final = "interface"
 ADDRESS: Final = "address"
 SOCKET: Final = "socket"
+_OWN_CAUSES: Final = frozenset({INTERFACE, ADDRESS, SOCKET})
 """Causes of the faults the engine decides itself; those of trackers come from control under their own names."""
 
 _NO_ADDRESS: Final[Mapping[Family, IPAddress]] = {Family.V4: IPv4Address(0), Family.V6: IPv6Address(0)}
+
+
+def _told(cause: str) -> str:
+    """Control's word for a cause; should it be one of ours, the two must not end each other's faults."""
+    return f"told:{cause}" if cause in _OWN_CAUSES else cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +92,13 @@ class InstanceRunner:
         "_addresses",
         "_announcer",
         "_datagrams",
+        "_homes",
+        "_inventory",
         "_keep_addresses",
-        "_links",
+        "_native",
+        "_over",
         "_plan",
+        "_refused",
         "_retry_us",
         "_to_remove",
         "counters",
@@ -98,9 +111,7 @@ class InstanceRunner:
         "started",
     )
 
-    def __init__(
-        self, settings: InstanceSettings, links: Mapping[str, Link], announcer: Announcer, now_us: int
-    ) -> None:
+    def __init__(self, settings: InstanceSettings, inventory: Inventory, announcer: Announcer, now_us: int) -> None:
         self.settings = settings
         self.router = VirtualRouter(settings.router, _NO_ADDRESS[settings.router.family], now_us)
         self.link: Link | None = None
@@ -109,12 +120,18 @@ class InstanceRunner:
         self.counters: Counter[str] = Counter()
         self.held = set(settings.awaited)
         self.started = False
-        self._links = links
+        self._inventory = inventory
         self._announcer = announcer
         self._plan = AnnouncementPlan(settings.announcements)
         self._datagrams: dict[int, tuple[Datagram, ...]] = {}
         self._addresses = (*settings.vips, *settings.excluded)
         self._keep_addresses = False
+        # An owner's addresses that were there before: not ours to remove.
+        self._native: frozenset[VirtualAddress] = frozenset()
+        # Index of each interface that addresses were installed on: it may have another name when they must go.
+        self._homes: dict[str, int] = {}
+        self._over: list[str] = []
+        self._refused: set[VirtualAddress] = set()
         self._retry_us: int | None = None
         self._to_remove: list[VirtualAddress] = []
 
@@ -176,18 +193,18 @@ class InstanceRunner:
             batch.announce(self, rounds, self._addresses)
         if self._retry_us is not None and now_us >= self._retry_us:
             self._retry_us = None
-            self._retry(now_us, batch)
+            self._retry(batch)
 
     def release(self, cause: str, now_us: int, batch: Batch) -> None:
         """A tracker has no objection: a fault ends, or the start comes nearer."""
         self.held.discard(cause)
-        self.tell(FaultCleared(cause), now_us, batch)
+        self.tell(FaultCleared(_told(cause)), now_us, batch)
         self.start(now_us, batch)
 
     def object(self, cause: str, detail: str, now_us: int, batch: Batch) -> None:
         """A tracker objects."""
         self.held.discard(cause)
-        self.tell(FaultRaised(cause, detail), now_us, batch)
+        self.tell(FaultRaised(_told(cause), detail), now_us, batch)
         self.start(now_us, batch)
 
     def start(self, now_us: int, batch: Batch) -> None:
@@ -209,10 +226,14 @@ class InstanceRunner:
         if listener is not None:
             listener.add(self)
 
-    def look(self, link: Link | None, addresses: Sequence[AssignedAddress], now_us: int, batch: Batch) -> None:
-        """Learn what is true of the interface now: is it there, is it up, which address do we send from."""
+    def look(self, now_us: int, batch: Batch) -> None:
+        """
+        Learn what is true of the interface now: is it there, is it up, which address do we send from.
+
+        New faults are told at once; those that are over wait for `settle`, lest a state is entered for a moment.
+        """
         settings = self.settings
-        self.link = link
+        link = self.link = self._inventory.links.get(settings.interface)
         if link is None:
             self._judge(INTERFACE, f"interface {settings.interface} does not exist", now_us, batch)
         elif link.loopback:
@@ -223,48 +244,71 @@ class InstanceRunner:
         else:
             self._judge(INTERFACE, None, now_us, batch)
         if link is not None:
-            self._look_for_source(link, addresses, now_us, batch)
-            self._look_for_vips(addresses, now_us, batch)
+            self._look_for_source(link, now_us, batch)
+        if self.router.state is not State.MASTER:
+            native = filter(self._inventory.is_native, self._addresses) if self.router.owner else ()
+            self._native = frozenset(native)
 
     def no_socket(self, detail: str | None, now_us: int, batch: Batch) -> None:
         """The socket could not be opened, or (None) it could."""
         self._judge(SOCKET, detail, now_us, batch)
 
+    def settle(self, now_us: int, batch: Batch) -> None:
+        """All is looked at: faults that are over end, addresses that are missing are put back."""
+        over, self._over = self._over, []
+        for cause in over:
+            self.tell(FaultCleared(cause), now_us, batch)
+        if self.router.state is State.MASTER:
+            missing = [a for a in self._addresses if a not in self._refused and self._inventory.find(a) is None]
+            if missing:
+                self.tell(VipsMissing(tuple(address.ip for address in missing)), now_us, batch)
+
     def update(self, settings: InstanceSettings, now_us: int, batch: Batch) -> None:
-        """Take new settings of the same key: the state survives, the difference is applied."""
-        old_addresses, self._addresses = self._addresses, (*settings.vips, *settings.excluded)
-        was_owner = self.settings.router.priority == PRIORITY_OWNER
-        is_owner = settings.router.priority == PRIORITY_OWNER
-        if was_owner != is_owner or self.settings.router.version != settings.router.version:
+        """Take new settings of the same key: the state survives, the difference is applied. `start` may be due then."""
+        before = self.settings
+        self.settings = replace(before, name=settings.name)  # whatever is told from now on, it has the new name
+        was_owner, is_owner = (one.router.priority == PRIORITY_OWNER for one in (before, settings))
+        restart = was_owner != is_owner or before.router.version != settings.router.version
+        if restart:
             self.stop(now_us, batch)
             self.router = VirtualRouter(settings.router, self.router.primary, now_us)
             self.started = False
             self.held = set(settings.awaited)
+        elif not self.started:
+            self.held = self.held & settings.awaited | settings.awaited - before.awaited
+        old_addresses, self._addresses = self._addresses, (*settings.vips, *settings.excluded)
+        self._refused.intersection_update(self._addresses)
         self.settings = settings
         self.router.settings = settings.router
-        self._plan.settings = settings.announcements
         self._datagrams.clear()
         if self.listener is not None:
             self.listener.add(self)
-        self.tell(PriorityChanged(settings.router.priority), now_us, batch)
-        for cause in set(self.router.faults) - {INTERFACE, ADDRESS, SOCKET} - settings.awaited:
+        if before.router.priority != settings.router.priority:
+            self.tell(PriorityChanged(settings.router.priority), now_us, batch)
+        for cause in set(self.router.faults) - _OWN_CAUSES - set(map(_told, settings.awaited)):
             self.tell(FaultCleared(cause), now_us, batch)
-        self.held &= settings.awaited
+        if before.router.advertisement_interval_us != settings.router.advertisement_interval_us:
+            self._take_interval(now_us)
+        if before.announcements != settings.announcements:
+            self._plan = AnnouncementPlan(settings.announcements)
+            if self.router.state is State.MASTER:
+                self._plan.begin(Burst.MASTER, now_us)  # what the old plan still had in mind
         if self.router.state is State.MASTER:
-            gone = [address for address in old_addresses if address not in self._addresses]
+            self._remove([address for address in old_addresses if address not in self._addresses], batch)
             new = [address for address in self._addresses if address not in old_addresses]
-            batch.remove(self, gone)
-            batch.install(self, new)
+            self._native |= frozenset(filter(self._inventory.is_native, new if is_owner else ()))
+            self._install(new, batch)
             if new:
                 batch.announce(self, settings.announcements.repeat, new)
             batch.send(self, self._advertisements(self.router.effective_priority))
-        self.start(now_us, batch)
 
     def announce(self, rounds: int, addresses: Sequence[VirtualAddress], now_us: int) -> None:
         """Put announcements on the wire, or into the queue where they are paced."""
         frames = []
         for address in addresses:
-            link = self._links.get(address.interface)
+            link = self._inventory.links.get(address.interface)
+            if address in self._refused:
+                continue
             if link is not None and link.arp and not link.loopback and len(link.hardware_address) == 6:
                 frames.append((link.index, address.ip.version, announcement(address.ip, link.hardware_address)))
         settings = self.settings.announcements
@@ -273,14 +317,15 @@ class InstanceRunner:
     def address_failed(self, address: VirtualAddress, *, installing: bool, now_us: int) -> None:
         """The kernel refused: try again later."""
         self.count("address-errors")
-        if not installing:
+        if installing:
+            self._refused.add(address)
+        else:
             self._to_remove.append(address)
         self._retry_us = now_us + RETRY_US
 
-    def status(self, present: Iterable[tuple[str, IPAddress]]) -> InstanceStatus:
+    def status(self, present: Collection[tuple[str, IPAddress]]) -> InstanceStatus:
         """What is true of it now; *present* are the addresses the kernel has, by interface name."""
         router, settings = self.router, self.settings
-        there = set(present)
         return InstanceStatus(
             name=settings.name,
             interface=settings.interface,
@@ -305,26 +350,26 @@ class InstanceRunner:
             faults=dict(router.faults),
             held=tuple(sorted(self.held)),
             vips=tuple(address.ip for address in self._addresses),
-            addresses=tuple(a.ip for a in self._addresses if (a.interface, a.ip) in there),
+            addresses=tuple(a.ip for a in self._addresses if (a.interface, a.ip) in present),
             counters=dict(self.counters),
         )
 
     def _grant(self, action: Action, now_us: int, batch: Batch) -> None:
         match action:
             case SendAdvertisement(priority):
+                if self.source is None or self.listener is None:
+                    return
                 self.count("advertisements-sent")
                 if priority == PRIORITY_RELEASE:
                     self.count("priority-zero-sent")
-                if self.source is not None:
-                    batch.send(self, self._advertisements(priority))
+                batch.send(self, self._advertisements(priority))
             case InstallVips(missing):
-                wanted = [a for a in self._addresses if a.ip in missing] if missing else self._addresses
-                batch.install(self, wanted)
+                self._install([a for a in self._addresses if a.ip in missing] if missing else self._addresses, batch)
             case RemoveVips():
-                self._plan.stop()
-                self._announcer.forget(self)
+                self._be_quiet()
+                self._refused.clear()
                 if not self._keep_addresses:
-                    batch.remove(self, self._addresses)
+                    self._remove(self._addresses, batch)
             case Announce(burst):
                 if rounds := self._plan.begin(burst, now_us):
                     batch.announce(self, rounds, self._addresses)
@@ -335,6 +380,8 @@ class InstanceRunner:
                     self.count("released-master")
                 batch.report(Entered(self.settings.name, action))
             case Remark():
+                if action.note is Note.OVERSLEPT:
+                    self._be_quiet()  # what it announced now might be another's
                 batch.report(Remarked(self.settings.name, action))
             case AskGroup():
                 self.count("asked-group")
@@ -364,42 +411,68 @@ class InstanceRunner:
             self._datagrams[priority] = ready
         return ready
 
+    def _be_quiet(self) -> None:
+        self._plan.stop()
+        self._announcer.forget(self)
+
+    def _install(self, addresses: Sequence[VirtualAddress], batch: Batch) -> None:
+        for name in {address.interface for address in addresses}:
+            if (link := self._inventory.links.get(name)) is not None:
+                self._homes[name] = link.index
+        self._refused.difference_update(addresses)
+        batch.install(self, addresses)
+
+    def _remove(self, addresses: Iterable[VirtualAddress], batch: Batch) -> None:
+        batch.remove(self, [self._at_home(address) for address in addresses if address not in self._native])
+
+    def _at_home(self, address: VirtualAddress) -> VirtualAddress:
+        """The address on the interface that it was put on, should that have been renamed."""
+        home = self._homes.get(address.interface)
+        name = None if home is None else self._inventory.name_of(home)
+        return address if name is None else replace(address, interface=name)
+
+    def _take_interval(self, now_us: int) -> None:
+        """The own interval is another: what was armed with the old one may be far too late, or too early."""
+        router, interval_us = self.router, self.settings.router.advertisement_interval_us
+        if router.state is State.MASTER:
+            router.master_adver_interval_us = interval_us
+            router.next_deadline_us = now_us + interval_us
+        elif router.settings.version == 2 or router.master is None:  # version 3 goes by the master's
+            router.master_adver_interval_us = interval_us
+            if router.state is State.BACKUP:
+                router.next_deadline_us = now_us + router.master_down_interval_us
+
     def _judge(self, cause: str, detail: str | None, now_us: int, batch: Batch) -> None:
         if detail is None:
-            self.tell(FaultCleared(cause), now_us, batch)
-        else:
-            self.tell(FaultRaised(cause, detail), now_us, batch)
+            self._over.append(cause)
+            return
+        self.tell(FaultRaised(cause, detail), now_us, batch)
+        self.router.faults[cause] = detail  # it may be another than at first
 
-    def _look_for_source(self, link: Link, addresses: Sequence[AssignedAddress], now_us: int, batch: Batch) -> None:
+    def _look_for_source(self, link: Link, now_us: int, batch: Batch) -> None:
         settings, family = self.settings, self.settings.router.family
-        here = [assigned for assigned in addresses if assigned.index == link.index]
         source = settings.source
         if source is None:
+            here = self._inventory.addresses_of(link)
             vips = frozenset() if self.router.owner else frozenset(address.ip for address in self._addresses)
-            candidates = [a for a in here if a.address.ip == self.source and not a.tentative]
-            still_there = self.source is not None and bool(candidates) and self.source not in vips
+            still_there = self.source not in vips and any(a.address.ip == self.source and not a.tentative for a in here)
             source = self.source if still_there else primary_address(link, here, family, vips)
+        kind = "IPv4" if family is Family.V4 else "IPv6 link-local"
+        # Before the old one is forgotten: the last word of a MASTER is sent from it.
+        self._judge(ADDRESS, None if source is not None else f"no {kind} address for interface", now_us, batch)
         if source != self.source:
             self.source = source
             self.router.primary = source if source is not None else _NO_ADDRESS[family]
             self._datagrams.clear()
             if self.listener is not None:
                 self.listener.add(self)
-        kind = "IPv4" if family is Family.V4 else "IPv6 link-local"
-        self._judge(ADDRESS, None if source is not None else f"no {kind} address for interface", now_us, batch)
 
-    def _look_for_vips(self, addresses: Sequence[AssignedAddress], now_us: int, batch: Batch) -> None:
-        if self.router.state is not State.MASTER:
-            return
-        names = {link.index: link.name for link in self._links.values()}
-        there = {(names.get(assigned.index), assigned.address) for assigned in addresses}
-        missing = tuple(a.ip for a in self._addresses if (a.interface, a.address) not in there)
-        if missing and self._retry_us is None:
-            self.tell(VipsMissing(missing), now_us, batch)
-
-    def _retry(self, now_us: int, batch: Batch) -> None:
+    def _retry(self, batch: Batch) -> None:
         to_remove, self._to_remove = self._to_remove, []
-        if self.router.state is State.MASTER:
-            self.tell(VipsMissing(tuple(address.ip for address in self._addresses)), now_us, batch)
-        else:
+        if self.router.state is not State.MASTER:
             batch.remove(self, to_remove)
+            return
+        batch.remove(self, [address for address in to_remove if address not in self._addresses])
+        if refused := [address for address in self._addresses if address in self._refused]:
+            self._install(refused, batch)
+            batch.announce(self, self.settings.announcements.repeat, refused)

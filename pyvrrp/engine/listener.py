@@ -70,6 +70,8 @@ class Listener:
         group: Multicast group, None in unicast mode.
         own: Own address in unicast mode, None in multicast mode.
         counters: Dropped packets that belong to no virtual router here, by reason.
+        stale: An address that is sent from was taken away, and with it perhaps all that the kernel knew of this family
+            on the interface, the membership in the group too (IPv6 off, a tiny MTU): to be opened anew.
     """
 
     __slots__ = (
@@ -83,6 +85,7 @@ class Listener:
         "own",
         "runners",
         "sock",
+        "stale",
     )
 
     def __init__(self, sock: AdvertisementSocket, link: Link, group: IPAddress | None) -> None:
@@ -91,6 +94,7 @@ class Listener:
         self.interface = link.name
         self.index = link.index
         self.changed = False
+        self.stale = False
         self.own: IPAddress | None = None
         self.runners: dict[int, InstanceRunner] = {}
         self._receivers: dict[int, Receiver] = {}

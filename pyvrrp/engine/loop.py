@@ -15,6 +15,7 @@ from typing import Final
 from pyvrrp.engine.announcer import Announcer
 from pyvrrp.engine.batch import Batch
 from pyvrrp.engine.instance import InstanceRunner, Key
+from pyvrrp.engine.inventory import Inventory
 from pyvrrp.engine.listener import Listener
 from pyvrrp.engine.streams import (
     Ask,
@@ -34,7 +35,6 @@ from pyvrrp.net.system import (
     AddressAdded,
     AddressRemoved,
     AssignedAddress,
-    Link,
     LinkChanged,
     LinkRemoved,
     Readable,
@@ -48,7 +48,13 @@ AUDIT_US: Final = 30_000_000
 """The kernel's links and addresses are compared with ours that often, should news ever have been lost unnoticed."""
 
 REOPEN_US: Final = 1_000_000
-"""A socket that could not be opened is tried again after this time."""
+"""A socket that could not be opened, or a list the kernel refused, is tried again after this time."""
+
+DRAINS_MAX: Final = 8
+"""
+After so many bounded drains deadlines are believed all the same: more than a receive buffer holds has been read, what
+comes now is younger than the deadline. Else whoever sends fast enough could keep a MASTER silent.
+"""
 
 _Port = tuple[str, Family, IPAddress | None, IPAddress | None]
 
@@ -74,8 +80,9 @@ class Engine:
         self._announcer = Announcer(system, report)
         self._runners: dict[str, InstanceRunner] = {}
         self._listeners: dict[_Port, Listener] = {}
-        self._links: dict[str, Link] = {}
-        self._addresses: list[AssignedAddress] = []
+        self._leaving: list[InstanceRunner] = []
+        self._inventory = Inventory()
+        self._drains = 0
         self._monitor = system.monitor()
         self._next_scan_us: int | None = None
         self._next_audit_us = system.now_us() + AUDIT_US
@@ -111,7 +118,9 @@ class Engine:
         self._hear_news(now_us)
         complete = self._drain(now_us)
         now_us = self._system.now_us()
-        if complete:
+        self._drains += 1
+        if complete or self._drains >= DRAINS_MAX:
+            self._drains = 0
             self._wake_due(now_us)
         for listener in self._listeners.values():
             deadline_us = listener.complaints.next_deadline_us
@@ -143,6 +152,8 @@ class Engine:
     # Commands
 
     def _obey(self, command: Command, now_us: int) -> None:
+        if self.stopped and not isinstance(command, Ask):
+            return
         match command:
             case Configure():
                 self._configure(command, now_us)
@@ -172,7 +183,7 @@ class Engine:
         old = {runner.key: runner for runner in self._runners.values()}
         kept: dict[str, InstanceRunner] = {}
         for settings in command.instances:
-            fresh = InstanceRunner(settings, self._links, self._announcer, now_us)
+            fresh = InstanceRunner(settings, self._inventory, self._announcer, now_us)
             runner = old.pop(fresh.key, None)
             if runner is None:
                 kept[settings.name] = fresh
@@ -182,8 +193,10 @@ class Engine:
                 kept[settings.name] = runner
         for runner in old.values():
             runner.stop(now_us, self._batch)
-            runner.attach(None)
         self._batch.carry_out(self._system, now_us, self._report)
+        for runner in old.values():
+            runner.attach(None)  # not before its last word is sent
+        self._leaving += [runner for runner in old.values() if runner.next_deadline_us is not None]
         self._runners = kept
         self._look(now_us)
         for runner in kept.values():
@@ -192,9 +205,9 @@ class Engine:
     def _status(self, token: int, now_us: int) -> Status:
         try:
             names = {link.index: link.name for link in self._system.links()}
-            present = [(names.get(a.index, ""), a.address.ip) for a in self._system.addresses()]
+            present = {(names.get(a.index, ""), a.address.ip) for a in self._system.addresses()}
         except KernelError as error:
-            present = []
+            present = set()
             self._report(KernelFailed(None, error.operation, str(error)))
         interfaces: dict[str, dict[str, int]] = {}
         for listener in self._listeners.values():
@@ -210,10 +223,10 @@ class Engine:
             links, addresses = self._system.links(), self._system.addresses()
         except KernelError as error:
             self._report(KernelFailed(None, error.operation, str(error)))
+            self._next_audit_us = self._system.now_us() + REOPEN_US
             return
-        self._links.clear()
-        self._links.update({link.name: link for link in links})
-        self._addresses = list(addresses)
+        self._inventory.replace(links, addresses)
+        self._batch.applied = False
 
     def _hear_news(self, now_us: int) -> None:
         try:
@@ -227,23 +240,33 @@ class Engine:
         for event in news:
             match event:
                 case LinkChanged(link):
-                    for name in [n for n, known in self._links.items() if known.index == link.index]:
-                        del self._links[name]  # it may have been renamed
-                    self._links[link.name] = link
+                    self._inventory.change(link)
                 case LinkRemoved(index, _):
-                    for name in [n for n, known in self._links.items() if known.index == index]:
-                        del self._links[name]
-                case AddressAdded() | AddressRemoved() | Resynchronise():
+                    self._inventory.remove(index)
+                case AddressRemoved(gone):
+                    again = True
+                    self._doubt_sockets(gone)
+                case AddressAdded() | Resynchronise():
                     again = True
         if again:  # the kernel is the truth: a batch of news may tell of addresses that came and went
             self._read_world()
         self._look(now_us)
 
+    def _doubt_sockets(self, gone: AssignedAddress) -> None:
+        for listener in self._listeners.values():
+            if listener.index == gone.index and any(r.source == gone.address.ip for r in listener.runners.values()):
+                listener.stale = True
+
     def _look(self, now_us: int) -> None:
         """Let every instance see its interface, and see that each has its socket."""
+        self._batch.carry_out(self._system, now_us, self._report)  # what is about to be installed is not missing
+        if self._batch.applied:
+            self._read_world()
         for runner in self._runners.values():
-            runner.look(self._links.get(runner.settings.interface), self._addresses, now_us, self._batch)
+            runner.look(now_us, self._batch)
         self._open_sockets(now_us)
+        for runner in self._runners.values():
+            runner.settle(now_us, self._batch)
         self._next_scan_us = now_us
 
     def _open_sockets(self, now_us: int) -> None:
@@ -251,13 +274,17 @@ class Engine:
         for runner in self._runners.values():
             if runner.link is not None:
                 wanted.setdefault(_port(runner.key), []).append(runner)
-            else:
-                runner.attach(None)
+        links = self._inventory.links
         for port, listener in list(self._listeners.items()):
-            link = self._links.get(port[0])
-            if port not in wanted or link is None or link.index != listener.index:
+            link = links.get(port[0])
+            if port not in wanted or link is None or link.index != listener.index or listener.stale:
+                self._batch.carry_out(self._system, now_us, self._report)  # last words
                 listener.sock.close()
                 del self._listeners[port]
+        for runner in self._runners.values():
+            if runner.link is None:
+                runner.attach(None)
+                runner.no_socket(None, now_us, self._batch)
         for port, runners in wanted.items():
             served = self._listeners.get(port) or self._open(port, runners, now_us)
             for runner in runners:
@@ -269,7 +296,7 @@ class Engine:
 
     def _open(self, port: _Port, runners: list[InstanceRunner], now_us: int) -> Listener | None:
         interface, family, destination, _ = port
-        link = self._links[interface]
+        link = self._inventory.links[interface]
         try:
             sock = self._system.open_socket(link, family, destination)
         except KernelError as error:
@@ -310,13 +337,14 @@ class Engine:
 
     def _wake_due(self, now_us: int) -> None:
         if self._next_scan_us is not None and now_us >= self._next_scan_us:
-            for runner in self._runners.values():
+            for runner in (*self._runners.values(), *self._leaving):
                 deadline_us = runner.next_deadline_us
                 if deadline_us is not None and now_us >= deadline_us:
                     runner.wake(now_us, self._batch)
 
     def _next_deadline_us(self) -> int | None:
-        deadlines = [runner.next_deadline_us for runner in self._runners.values()]
+        self._leaving = [runner for runner in self._leaving if runner.next_deadline_us is not None]
+        deadlines = [runner.next_deadline_us for runner in (*self._runners.values(), *self._leaving)]
         self._next_scan_us = min((at for at in deadlines if at is not None), default=None)
         others = [listener.complaints.next_deadline_us for listener in self._listeners.values()]
         candidates = (self._next_scan_us, self._announcer.next_deadline_us, self._reopen_us, self._next_audit_us)
@@ -361,6 +389,7 @@ class EngineDriver:
         try:
             deadline_us = self._engine.step()
         except Exception as error:  # noqa: BLE001  a fault of ours: the owner of the engine decides what becomes of it
+            self._watch({})  # what was not read would wake us again at once, for ever
             self._crashed(error)
             return
         if self._engine.readables is not self._watched:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 from typing import TypeAlias
 
 from pyvrrp.errors import DropReason, UsageError
@@ -88,6 +89,8 @@ class InstanceSettings:
         for address in others:
             if address is not None and address.version != family:
                 raise UsageError(f"{address} is not of IPv{family:d}, the family of this virtual router")
+            if isinstance(address, IPv6Address) and address.scope_id is not None:
+                raise UsageError(f"{address} has a zone; the interface says it")
 
     @property
     def destination(self) -> IPAddress | None:

@@ -74,16 +74,21 @@ class SimulatedSocket:
 
     def receive(self) -> Datagram | None:
         """Next packet, or None."""
-        self._system.link_of(self.index, "receive on")
+        self._check("receive on")
         return self.queue.popleft() if self.queue else None
 
     def send(self, datagrams: Sequence[Datagram]) -> None:
         """Put packets on the segment of the interface."""
-        link = self._system.link_of(self.index, "send on")
+        link = self._check("send on")
         if not link.up:
             raise LinkNotReady("send on", link.name, errno.ENETDOWN)
         for datagram in datagrams:
             self._system.world.transmit(self._system, link, datagram)
+
+    def _check(self, operation: str) -> Link:
+        if not self._open:
+            raise KernelError(operation, "a closed socket", errno.EBADF)
+        return self._system.link_of(self.index, operation)
 
     def hears(self, destination: IPAddress) -> bool:
         """Whether a packet to *destination* reaches this socket."""
@@ -125,6 +130,7 @@ class SimulatedSystem:
         self.participants: list[Participant] = []
         self.frozen = False
         self.refuse_installs: int | None = None
+        self.refuse_removes: int | None = None
         self._links: dict[int, Link] = {}
         self._addresses: list[AssignedAddress] = []
         self._indices = itertools.count(1)
@@ -158,6 +164,12 @@ class SimulatedSystem:
             self._tell(AddressRemoved(assigned))
         del self._links[link.index]
         self._tell(LinkRemoved(link.index, name))
+
+    def rename_link(self, name: str, new_name: str) -> None:
+        """Give an interface another name; all else stays."""
+        link = replace(self._by_name(name, "rename"), name=new_name)
+        self._links[link.index] = link
+        self._tell(LinkChanged(link))
 
     def add_address(self, name: str, address: IPInterface, protocol: int = 0) -> None:
         """Somebody (an operator) adds an address."""
@@ -197,8 +209,10 @@ class SimulatedSystem:
         return monitor
 
     def open_socket(self, link: Link, family: Family, group: IPAddress | None) -> SimulatedSocket:
-        """Open a socket on a link that is there."""
-        self.link_of(link.index, "open a socket on")
+        """Open a socket on a link that is there and up."""
+        known = self.link_of(link.index, "open a socket on")
+        if not known.up:
+            raise LinkNotReady("open a socket on", known.name, errno.ENETDOWN)
         sock = SimulatedSocket(self, link.index, family, group)
         self.sockets.append(sock)
         return sock
@@ -206,6 +220,7 @@ class SimulatedSystem:
     def install(self, addresses: Sequence[VirtualAddress]) -> Sequence[KernelError | None]:
         """Put addresses on their interfaces."""
         results: list[KernelError | None] = []
+        done: list[IPAddress] = []
         for wanted in addresses:
             if self.refuse_installs is not None:
                 results.append(KernelError("add address", str(wanted.address), self.refuse_installs))
@@ -216,17 +231,21 @@ class SimulatedSystem:
                 results.append(error)
                 continue
             results.append(None)
-            if not any(a.index == index and a.address == wanted.address for a in self._addresses):
-                self.add_address(wanted.interface, wanted.address, ADDRESS_PROTOCOL)
-        self.world.write(self.name, "installs", tuple(wanted.ip for wanted in addresses))
+            done.append(wanted.ip)
+            if not any(a.index == index and a.address == _as_kept(wanted) for a in self._addresses):
+                self.add_address(wanted.interface, _as_kept(wanted), ADDRESS_PROTOCOL)
+        if done:
+            self.world.write(self.name, "installs", tuple(done))
         return results
 
     def remove(self, addresses: Sequence[VirtualAddress]) -> Sequence[KernelError | None]:
         """Take addresses away; what is not there is no error."""
+        if self.refuse_removes is not None:
+            return [KernelError("remove address", str(one.address), self.refuse_removes) for one in addresses]
         names = {link.name for link in self._links.values()}
         for unwanted in addresses:
             if unwanted.interface in names:
-                self.delete_address(unwanted.interface, unwanted.address)
+                self.delete_address(unwanted.interface, _as_kept(unwanted))
         self.world.write(self.name, "removes", tuple(unwanted.ip for unwanted in addresses))
         return [None] * len(addresses)
 
@@ -348,7 +367,7 @@ class World:
     def transmit(self, sender: SimulatedSystem, link: Link, datagram: Datagram) -> None:
         """Carry a packet to everybody on the sender's segment who can hear it."""
         self.write(sender.name, "sends", datagram)
-        if sender.name in self._cut:
+        if sender.name in self._cut or not link.running:
             return
         segment = self._plugs[sender.name, link.index]
         for (name, index), other in self._plugs.items():
@@ -391,3 +410,10 @@ class World:
             if sock.index == index and sock.hears(datagram.header.destination):
                 sock.queue.append(datagram)
                 self.wake(system)
+
+
+def _as_kept(address: VirtualAddress) -> IPInterface:
+    """An address as a kernel keeps it: the prefix length is its peer's, if it has one."""
+    if address.peer is None:
+        return address.address
+    return type(address.address)((address.ip.packed, address.peer.network.prefixlen))

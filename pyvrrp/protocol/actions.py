@@ -131,7 +131,7 @@ class Transition:
                 return self.detail
             case Cause.RECOVERY:
                 return "all faults are gone"
-            case Cause.GROUP:
+            case _:
                 return "the sync group moves together"
 
 

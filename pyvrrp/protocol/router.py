@@ -221,13 +221,11 @@ class VirtualRouter:
         if not self._note_facts(event, now_us):
             return ()
         actions = self._actions = []
-        for row in _CELLS[self.state, event.on]:
-            if self._GUARDS[row.guard](self, event):
-                for step in row.do:
-                    self._STEPS[step](self, event)
-                if row.to is not self.state:
-                    self._enter(row, event)
-                break
+        row = next(row for row in _CELLS[self.state, event.on] if self._GUARDS[row.guard](self, event))
+        for step in row.do:
+            self._STEPS[step](self, event)
+        if row.to is not self.state:
+            self._enter(row, event)
         return tuple(actions)
 
     def _note_facts(self, event: Event, now_us: int) -> bool:
@@ -239,9 +237,9 @@ class VirtualRouter:
                 return False
             self._old_priority, self.effective_priority = self.effective_priority, event.priority
         elif isinstance(event, FaultRaised):
-            if event.cause in self.faults:
-                return False
+            known = event.cause in self.faults
             self.faults[event.cause] = event.detail
+            return not known
         elif isinstance(event, FaultCleared):
             return self.faults.pop(event.cause, None) is not None
         return True
@@ -336,12 +334,14 @@ class VirtualRouter:
         return int(event.source) > int(self.primary)  # V3-FSM-20: unsigned, network order
 
     def _far_too_late(self, _event: Event) -> bool:
-        if self.next_deadline_us is None:
-            return False
+        assert self.next_deadline_us is not None
         return self._now_us - self.next_deadline_us >= max(self.master_down_interval_us, DOUBT_FLOOR_US)
 
     def _is_doubtful(self, event: Event) -> bool:
         return self._doubtful or self._far_too_late(event)
+
+    def _doubtful_and_released(self, event: Event) -> bool:
+        return self._is_doubtful(event) and self._priority_zero(event)
 
     def _doubtful_and_not_better(self, event: Event) -> bool:
         assert isinstance(event, AdvertisementReceived)
@@ -510,6 +510,7 @@ class VirtualRouter:
         If.PREEMPT_DELAYED: _preempt_delayed,
         If.OUTRANKED: _outranked,
         If.DOUBTFUL: _is_doubtful,
+        If.DOUBTFUL_AND_RELEASED: _doubtful_and_released,
         If.DOUBTFUL_AND_NOT_BETTER: _doubtful_and_not_better,
         If.DRAINING: _is_draining,
         If.SUCCESSOR: _hears_successor,

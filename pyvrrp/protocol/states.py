@@ -41,6 +41,7 @@ class If(enum.Enum):
     PREEMPT_DELAYED = "preempt_delay has not run out"
     OUTRANKED = "its priority is higher, or equal with a greater address"
     DOUBTFUL = "we overslept"
+    DOUBTFUL_AND_RELEASED = "we overslept, and its priority is 0"
     DOUBTFUL_AND_NOT_BETTER = "we overslept, and are not better or may not preempt at once"
     DRAINING = "we hand over"
     SUCCESSOR = "we hand over, and it is a successor (its priority is not 0)"
@@ -145,6 +146,7 @@ TRANSITIONS: tuple[Row, ...] = (
     Row(_MASTER, On.DRAIN,         If.ALWAYS,        _MASTER,     (Do.SEND_PRIORITY_ZERO, Do.START_DRAIN), "design: make before break"),
     Row(_MASTER, On.ADVERTISEMENT, If.SUCCESSOR,     _MASTER,     (Do.LET_GO_SOON,),                      "design: make before break"),
     Row(_MASTER, On.ADVERTISEMENT, If.DRAINING,      _MASTER,     (),                                     "design: make before break"),
+    Row(_MASTER, On.ADVERTISEMENT, If.DOUBTFUL_AND_RELEASED, _MASTER, (Do.NOTE_RELEASE, *_RETAKE),        "design: late means doubtful"),
     Row(_MASTER, On.ADVERTISEMENT, If.PRIORITY_ZERO, _MASTER,     (Do.NOTE_RELEASE, Do.SEND, Do.RESTART_ADVER),
         "RFC 9568 6.4.3; RFC 3768 6.4.3"),
     Row(_MASTER, On.ADVERTISEMENT, If.OUTRANKED,     _BACKUP,

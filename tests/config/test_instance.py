@@ -284,6 +284,13 @@ def test_first_ipv6_address_should_be_link_local() -> None:
     assert str(one(result).virtual_addresses[0].address.ip) == "2001:db8::1"
 
 
+def test_a_bad_router_id_is_one_fatal_line() -> None:
+    """One line for one mistake: that the id is out of range, not also that there is none."""
+    [complaint] = parse_text("vrrp_instance V1 {\ninterface eth0\nvirtual_router_id 300\n}\n", "f").complaints
+    assert str(complaint) == "f:3:19: (V1) virtual_router_id '300' outside range [1, 255]"
+    assert complaint.fatal
+
+
 @pytest.mark.parametrize(
     ("base", "lines", "message"),
     [

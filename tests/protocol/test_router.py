@@ -356,7 +356,8 @@ def test_backup_fault_and_recovery() -> None:
     assert wishes(actions) == ()
     assert transition(actions).reason == "script a failed"
     assert (r.state, r.next_deadline_us) == (State.FAULT, None)
-    assert r.handle(FaultRaised("a", "again"), S) == ()
+    assert r.handle(FaultRaised("a", "script a still fails"), S) == ()
+    assert r.faults == {"a": "script a still fails"}
     assert r.handle(FaultRaised("b", "interface eth1 is down"), 2 * S) == (
         Remark(Note.FAULT, detail="interface eth1 is down"),
     )
@@ -600,6 +601,14 @@ def test_what_an_overslept_master_finds_in_its_queue(settings: dict[str, Any], p
         assert wishes(actions) == (SendAdvertisement(150), Announce(Burst.MASTER))
         assert r.next_deadline_us == DOWN + S + DOWN + S
         assert r.state is State.MASTER
+
+
+def test_an_overslept_master_hears_that_its_successor_left() -> None:
+    """Neighbours may still point at the router that left: the addresses are announced anew."""
+    r = master()
+    actions = r.handle(heard(0), DOWN + S + DOWN)
+    assert wishes(actions) == (SendAdvertisement(150), Announce(Burst.MASTER))
+    assert r.next_deadline_us == DOWN + S + DOWN + S
 
 
 def test_a_doubtful_master_listens_to_the_end() -> None:
