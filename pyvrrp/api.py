@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from ipaddress import ip_address, ip_interface
 from types import TracebackType
@@ -25,13 +27,14 @@ from pyvrrp.engine.streams import (
     Stopped,
 )
 from pyvrrp.errors import UsageError, VrrpError
-from pyvrrp.net.system import System, VirtualAddress
+from pyvrrp.net.system import ADDRESS_PROTOCOL, System, VirtualAddress
 from pyvrrp.protocol.actions import Transition
 from pyvrrp.protocol.constants import (
     AUTH_DATA_LENGTH,
     AUTH_NONE,
     AUTH_PASS,
     PRIORITY_DEFAULT,
+    PRIORITY_OWNER,
     US_PER_S,
     Family,
 )
@@ -86,8 +89,14 @@ class Instance:
         on_report: Callable[[Report], None] | None = None,
         system: System | None = None,
     ) -> None:
-        if not addresses:
-            raise UsageError("a virtual router needs at least one address")
+        if isinstance(addresses, str) or not addresses:
+            raise UsageError("a virtual router needs a list of at least one address")
+        for argument, value in (
+            ("advertisement_interval_s", advertisement_interval_s),
+            ("preempt_delay_s", preempt_delay_s),
+        ):
+            if not math.isfinite(value):
+                raise UsageError(f"{argument} {value} is no number of seconds")
         try:
             vips = tuple(VirtualAddress(interface, ip_interface(text)) for text in addresses)
             others = tuple(VirtualAddress(interface, ip_interface(text)) for text in excluded)
@@ -123,9 +132,10 @@ class Instance:
         self._on_report = on_report
         self._driver: EngineDriver | None = None
         self._news: asyncio.Queue[Transition | Exception | None] = asyncio.Queue()
-        self._stopped = asyncio.Event()
+        self._stopped = False
         self._answers: dict[int, asyncio.Future[InstanceStatus]] = {}
         self._token = 0
+        self._resources = contextlib.ExitStack()
 
     async def __aenter__(self) -> Self:
         """
@@ -137,26 +147,28 @@ class Instance:
         """
         if self._driver is not None:
             raise UsageError("an instance runs once; make another")
-        if self._system is None:
-            from pyvrrp.net.linux import LinuxSystem, require_capabilities  # noqa: PLC0415  not for simulated worlds
+        with contextlib.ExitStack() as on_failure:
+            if self._system is None:
+                from pyvrrp.net.linux import LinuxSystem, require_capabilities  # noqa: PLC0415  not for simulated worlds
 
-            require_capabilities()
-            self._system = LinuxSystem()
-        loop = asyncio.get_running_loop()
-        engine = Engine(self._system, self._hear)
-        self._driver = EngineDriver(engine, self._system, loop, self._crashed)
+                require_capabilities()
+                self._system = LinuxSystem()
+                on_failure.callback(self._system.close)
+            engine = Engine(self._system, self._hear)
+            self._resources = on_failure.pop_all()
+        self._driver = EngineDriver(engine, self._system, asyncio.get_running_loop(), self._crashed)
         self._command(Configure((self.settings,)))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End in order: priority 0, addresses gone."""
+        """End in order: priority 0, addresses gone. Without waiting for anything, so that nothing can cut it short."""
         assert self._driver is not None
-        self._command(Stop())
-        try:
-            await self._stopped.wait()
-        finally:
+        with self._resources:
+            if not self._stopped:
+                self._driver.command(Stop())
+                self._driver.wake()
             self._driver.close()
             self._news.put_nowait(None)
 
@@ -185,11 +197,9 @@ class Instance:
 
     async def status(self) -> InstanceStatus:
         """What is true of it now: timers, master, addresses as the kernel has them, counters."""
-        if self._driver is None or self._stopped.is_set():
-            raise UsageError("the instance is not running")
         self._token += 1
-        future = self._answers[self._token] = asyncio.get_running_loop().create_future()
         self._command(Ask(self._token))
+        future = self._answers[self._token] = asyncio.get_running_loop().create_future()
         answer: InstanceStatus = await future
         return answer
 
@@ -198,9 +208,10 @@ class Instance:
             if isinstance(item, Exception):
                 raise item
             yield item
+        self._news.put_nowait(None)  # for whoever else iterates
 
     def _command(self, command: Command) -> None:
-        if self._driver is None:
+        if self._driver is None or self._stopped:
             raise UsageError("the instance is not running: use `async with`")
         self._driver.command(command)
 
@@ -215,18 +226,39 @@ class Instance:
                     future.set_result(instances[0])
                 return
             case Stopped():
-                self._stopped.set()
+                self._stopped = True
                 return
             case _:
                 pass
         if self._on_report is not None:
-            self._on_report(report)
+            try:
+                self._on_report(report)
+            except Exception as error:  # noqa: BLE001  the caller's fault must not end the virtual router
+                loop = asyncio.get_running_loop()
+                loop.call_exception_handler({"message": f"on_report of {self.settings.name}", "exception": error})
+
+    def _not_native(self, system: System) -> list[VirtualAddress]:
+        """Its addresses, without those of an owner that were there before: they lack our mark."""
+        addresses = [*self.settings.vips, *self.settings.excluded]
+        if self.settings.router.priority != PRIORITY_OWNER:
+            return addresses
+        marked = {one.address for one in system.addresses() if one.protocol == ADDRESS_PROTOCOL}
+        return [address for address in addresses if address.address in marked]
 
     def _crashed(self, error: Exception) -> None:
+        """The engine met a fault of ours: nobody else would take its addresses away."""
+        assert self._system is not None
+        assert self._driver is not None
         failure = VrrpError(f"the engine failed: {error!r}")
         failure.__cause__ = error
+        with contextlib.suppress(Exception):  # what broke the engine may break this too
+            self._driver.close()  # or the news of what goes next would wake it again
+        with contextlib.suppress(Exception):
+            self._system.remove(self._not_native(self._system))
+        self.state = State.INITIALIZE
         self._news.put_nowait(failure)
+        self._news.put_nowait(None)
         for future in self._answers.values():
             if not future.done():
                 future.set_exception(failure)
-        self._stopped.set()
+        self._stopped = True

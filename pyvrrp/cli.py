@@ -8,25 +8,33 @@ The command line: arguments in, exit code out.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from pyvrrp.errors import ConfigError, VrrpError
+from pyvrrp.errors import ConfigError, NotPermitted, VrrpError
 from pyvrrp.version import __version__
 
+if TYPE_CHECKING:
+    from pyvrrp.config.complaints import Parsed
+    from pyvrrp.daemon.daemonise import Readiness
+
 DEFAULT_CONFIG: Final = Path("/etc/keepalived/keepalived.conf")
-PID_FILE: Final = Path("/run/pyvrrp.pid")
+PID_FILES: Final = Path("/run")
+
+DEFAULT_LOG_FILE: Final = "/tmp/keepalived.log"  # noqa: S108  keepalived's own place
 
 EXIT_OK: Final = 0
 EXIT_FATAL: Final = 1  # also an option that does not exist
 EXIT_CONFIG: Final = 2
 EXIT_NO_PERMISSION: Final = 4
 EXIT_NO_CONFIG: Final = 6
+EXIT_INTERNAL: Final = 70
 
 SIGNALS: Final = {
     "STOP": signal.SIGTERM,
@@ -58,22 +66,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if arguments is None and Path(sys.argv[0]).name == "keepalived":
+    if arguments is None and _called_keepalived():
         words.insert(0, "run")
     if not words:
         words = ["--help"]
     options = _parser().parse_args(words)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
-        return command(options)
+        code = command(options)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # or a reader that went away is noticed where nobody can catch it
     except VrrpError as error:
         print(f"pyvrrp: {error}", file=sys.stderr)
-        return EXIT_FATAL
+        return _exit_code(error)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has what it wanted
         return EXIT_OK
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+    return code
+
+
+def _called_keepalived() -> bool:
+    return Path(sys.argv[0]).name == "keepalived"
+
+
+def _exit_code(error: Exception) -> int:
+    """What keepalived ends with when that is wrong."""
+    from pyvrrp.daemon.runtime import AlreadyRunning  # noqa: PLC0415  not for `--help`
+
+    match error:
+        case AlreadyRunning():
+            return EXIT_OK
+        case ConfigError():
+            return EXIT_CONFIG
+        case NotPermitted():
+            return EXIT_NO_PERMISSION
+        case VrrpError():
+            return EXIT_FATAL
+        case _:
+            return EXIT_INTERNAL
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -89,6 +121,20 @@ def _parser() -> argparse.ArgumentParser:
 
 
 # run
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, VrrpError) else f"internal error: {error!r}"
+
+
+def _octal(text: str) -> int:
+    try:
+        mode = int(text, 8)
+    except ValueError:
+        mode = -1
+    if not 0 <= mode <= 0o777:
+        raise argparse.ArgumentTypeError(f"{text!r} is no mode, 0-777 in octal")
+    return mode
 
 
 def _add_run(commands: Any) -> None:
@@ -110,10 +156,10 @@ def _add_run(commands: Any) -> None:
     add("--name", help="name of this daemon, for several in one network namespace")
     add("--runtime-dir", metavar="DIR", type=Path, help="where running daemons keep what they know (/run/pyvrrp)")
     add("-s", "--namespace", metavar="NAME", help="network namespace to run in, as in `ip netns`")
-    add("-u", "--umask", metavar="MODE", type=lambda text: int(text, 8), help="file mode creation mask")
+    add("-u", "--umask", metavar="MODE", type=_octal, help="file mode creation mask")
     add("-V", "--dont-release-vrrp", action="store_true", help="leave addresses in place at the end")
     add("--ignore-sigint", action="store_true", help="do not end on SIGINT")
-    add("-v", action="store_true", dest="show_version", help="print the version")
+    add("-v", "--version", action="store_true", dest="show_version", help="print the version")
     add("--signum", metavar="NAME", help=f"print the number of a signal: {', '.join(SIGNALS)}")
     # Accepted for keepalived's sake; what they ask for is always so here, or does not concern VRRP.
     for flags in (
@@ -135,8 +181,8 @@ def _run(options: argparse.Namespace) -> int:
         return EXIT_OK
     if options.signum is not None:
         return _print_signal(options.signum)
-    if options.namespace is not None:
-        _enter_namespace(options.namespace)
+    if (namespace := _namespace_of(options)) is not None:
+        _enter_namespace(namespace)
     if options.config_test is not None:
         return _test(options)
     return _serve(options)
@@ -148,6 +194,19 @@ def _print_signal(name: str) -> int:
         return EXIT_FATAL
     print(int(SIGNALS[name]))
     return EXIT_OK
+
+
+def _namespace_of(options: argparse.Namespace) -> str | None:
+    """The network namespace that the command line or else the file names."""
+    from pyvrrp.config.load import load  # noqa: PLC0415  not for `--help`
+
+    if options.namespace is not None:
+        named: str = options.namespace
+        return named
+    try:
+        return load(options.use_file).configuration.globals.net_namespace
+    except ConfigError:
+        return None  # whoever needs the file says so
 
 
 def _enter_namespace(name: str) -> None:
@@ -166,18 +225,25 @@ def _interface_names() -> frozenset[str]:
         system.close()
 
 
-def _test(options: argparse.Namespace) -> int:
+def _load(path: Path) -> Parsed:
     from pyvrrp.config.load import load  # noqa: PLC0415  not for `--help`
 
+    return load(path, interfaces=_interface_names())
+
+
+def _test(options: argparse.Namespace) -> int:
     try:
-        parsed = load(options.use_file, interfaces=_interface_names())
+        parsed = _load(options.use_file)
     except ConfigError as error:
         lines, code = [str(error)], EXIT_NO_CONFIG
     else:
         lines, code = [str(complaint) for complaint in parsed.complaints], parsed.exit_code
     if options.config_test:
-        with Path(options.config_test).open("a", encoding="utf-8") as report:
-            report.writelines(f"{line}\n" for line in lines)
+        try:
+            with Path(options.config_test).open("a", encoding="utf-8", errors="backslashreplace") as report:
+                report.writelines(f"{line}\n" for line in lines)
+        except OSError as error:
+            raise VrrpError(f"cannot write to {options.config_test}: {error.strerror}") from error
     else:
         for line in lines:
             print(line, file=sys.stderr)
@@ -185,32 +251,20 @@ def _test(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from pyvrrp.config.load import load  # noqa: PLC0415  not for `--help`
-    from pyvrrp.config.model import Configuration  # noqa: PLC0415
-    from pyvrrp.daemon.daemonise import Readiness, daemonise  # noqa: PLC0415
+    from pyvrrp.daemon.daemonise import Readiness, daemonise  # noqa: PLC0415  not for `--help`
     from pyvrrp.daemon.pidfile import running_pid  # noqa: PLC0415
 
-    path = options.use_file.absolute()
-    for name in ("pid", "vrrp_pid", "runtime_dir"):
-        if getattr(options, name) is not None:
-            setattr(options, name, getattr(options, name).absolute())
-    if options.pid is None and not options.dont_fork:
-        options.pid = PID_FILE
-    if options.pid is not None and running_pid(options.pid) is not None:
-        print("daemon is already running", file=sys.stderr)
-        return EXIT_OK
-
-    def reload() -> Configuration:
-        parsed = load(path, interfaces=_interface_names())
-        if parsed.drops:
-            raise ConfigError("\n".join(str(complaint) for complaint in parsed.complaints if complaint.dropped))
-        return parsed.configuration
-
+    _occupy_standard_descriptors()
     try:
-        parsed = load(path, interfaces=_interface_names())
+        parsed = _load(options.use_file)
     except ConfigError as error:
         print(f"pyvrrp: {error}", file=sys.stderr)
         return EXIT_NO_CONFIG
+    _settle_paths(options, parsed)
+    for path in (options.pid, options.vrrp_pid):
+        if path is not None and running_pid(path) is not None:
+            print("daemon is already running", file=sys.stderr)
+            return EXIT_OK
     if parsed.fatal or (options.strict and parsed.drops):
         for complaint in parsed.complaints:
             print(complaint, file=sys.stderr)
@@ -223,20 +277,39 @@ def _serve(options: argparse.Namespace) -> int:
     if options.umask is not None:
         os.umask(options.umask)
     try:
-        return _in_the_background(options, parsed, reload, readiness)
-    except VrrpError as error:
-        from pyvrrp.daemon.runtime import AlreadyRunning  # noqa: PLC0415
+        return _in_the_background(options, parsed, readiness)
+    except Exception as error:  # noqa: BLE001  the log has more; a traceback is nothing for whoever started us
+        readiness.failed(_exit_code(error), f"pyvrrp: {_words(error)}")
+        print(f"pyvrrp: {_words(error)}", file=sys.stderr)
+        return _exit_code(error)
 
-        code = (
-            EXIT_OK
-            if isinstance(error, AlreadyRunning)
-            else EXIT_CONFIG
-            if isinstance(error, ConfigError)
-            else EXIT_FATAL
-        )
-        readiness.failed(code, f"pyvrrp: {error}")
-        print(f"pyvrrp: {error}", file=sys.stderr)
-        return code
+
+def _occupy_standard_descriptors() -> None:
+    """Started with standard error closed, a pid file could get its number, and the log would be written there."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+
+
+def _settle_paths(options: argparse.Namespace, parsed: Parsed) -> None:
+    """Make paths absolute, since a daemon changes its directory, and decide where pid files go."""
+    settings = parsed.configuration.globals
+    if _called_keepalived():
+        directory, suffix = PID_FILES, ""
+        if settings.instance_name or settings.use_pid_dir or options.namespace or settings.net_namespace:
+            directory = PID_FILES / "keepalived"
+            with contextlib.suppress(OSError):  # writing there says what is wrong
+                directory.mkdir(mode=0o755, exist_ok=True)
+            suffix = f"_{settings.instance_name}" if settings.instance_name else ""
+        options.pid = options.pid or directory / f"keepalived{suffix}.pid"
+        options.vrrp_pid = options.vrrp_pid or directory / f"vrrp{suffix}.pid"
+    elif not options.dont_fork:
+        options.pid = options.pid or PID_FILES / (f"pyvrrp-{options.name}.pid" if options.name else "pyvrrp.pid")
+    for name in ("use_file", "pid", "vrrp_pid", "runtime_dir"):
+        if (path := getattr(options, name)) is not None:
+            setattr(options, name, path.absolute())
+    if options.log_file is not None:
+        options.log_file = Path(options.log_file or DEFAULT_LOG_FILE).absolute()
 
 
 def _missing_rights() -> list[str]:
@@ -245,36 +318,39 @@ def _missing_rights() -> list[str]:
     return missing_capabilities()
 
 
-def _in_the_background(options: argparse.Namespace, parsed: Any, reload: Any, readiness: Any) -> int:
+def _in_the_background(options: argparse.Namespace, parsed: Parsed, readiness: Readiness) -> int:
     """What runs in the daemon's own process; the heavy imports come last."""
     import asyncio  # noqa: PLC0415
     from contextlib import ExitStack  # noqa: PLC0415
 
+    from pyvrrp.config.model import Configuration  # noqa: PLC0415
     from pyvrrp.daemon.logs import LogFormat, LogSettings, configure, syslog_facility  # noqa: PLC0415
     from pyvrrp.daemon.pidfile import PidFile  # noqa: PLC0415
     from pyvrrp.daemon.runtime import RuntimeDirectory, base_directory  # noqa: PLC0415
+    from pyvrrp.daemon.supervisor import SIGNALS as SUPERVISED  # noqa: PLC0415
     from pyvrrp.daemon.supervisor import Options, Supervisor  # noqa: PLC0415
     from pyvrrp.net.linux import LinuxSystem  # noqa: PLC0415
     from pyvrrp.trackers.children import reset_signals  # noqa: PLC0415
 
     reset_signals()
+    signal.pthread_sigmask(signal.SIG_BLOCK, SUPERVISED)  # until there are handlers
+    path = options.use_file
     with ExitStack() as stack:
         # The system is made in the daemon's own process: the watch on it must not be shared over a fork.
-        for path in {options.pid, options.vrrp_pid} - {None}:
-            stack.enter_context(PidFile.claim(path))
+        for pid_file in {options.pid, options.vrrp_pid} - {None}:
+            stack.enter_context(PidFile.claim(pid_file))
         name = (
             options.name
             or parsed.configuration.globals.instance_name
             or (options.pid.stem if options.pid else "pyvrrp")
         )
         runtime = stack.enter_context(RuntimeDirectory.acquire(base_directory(options.runtime_dir), name))
-        as_keepalived = Path(sys.argv[0]).name == "keepalived"
         logs = stack.enter_context(
             configure(
                 LogSettings(
-                    format=LogFormat(options.log_format or ("keepalived" if as_keepalived else "console")),
+                    format=LogFormat(options.log_format or ("keepalived" if _called_keepalived() else "console")),
                     console=options.log_console,
-                    file=None if options.log_file is None else Path(options.log_file or "/tmp/keepalived.log"),  # noqa: S108  keepalived's own place
+                    file=options.log_file,
                     syslog=not options.no_syslog,
                     facility=syslog_facility(options.log_facility),
                     detail=bool(options.log_detail),
@@ -282,12 +358,21 @@ def _in_the_background(options: argparse.Namespace, parsed: Any, reload: Any, re
             )
         )
         log = logs.logger
-        for problem in logs.problems:
-            log.warning(problem)
         log.info(f"Starting pyvrrp v{__version__}", pid=os.getpid(), name=name)
-        log.info(f"Configuration file {options.use_file}")
-        for complaint in parsed.complaints:
-            (log.error if complaint.dropped else log.warning)(str(complaint))
+        log.info(f"Configuration file {path}")
+
+        def complain(about: Parsed) -> None:
+            for complaint in about.complaints:
+                (log.error if complaint.dropped else log.warning)(str(complaint))
+
+        def reload() -> Configuration:
+            anew = _load(path)
+            if anew.drops:
+                raise ConfigError("\n".join(map(str, anew.drops)))
+            complain(anew)
+            return anew.configuration
+
+        complain(parsed)
         system = LinuxSystem()
         stack.callback(system.close)
         supervisor = Supervisor(
@@ -296,14 +381,33 @@ def _in_the_background(options: argparse.Namespace, parsed: Any, reload: Any, re
             runtime,
             log,
             Options(
-                source=str(options.use_file),
+                source=str(path),
                 load=reload,
                 ready=readiness.ready,
                 keep_addresses=options.dont_release_vrrp,
                 ignore_sigint=options.ignore_sigint,
             ),
         )
-        code = asyncio.run(supervisor.run())
+
+        async def supervise() -> int:
+            try:
+                return await supervisor.run()
+            finally:
+                # The handlers end with the loop: a second SIGTERM must not kill what is left to do.
+                signal.pthread_sigmask(signal.SIG_BLOCK, SUPERVISED)
+
+        try:
+            code = asyncio.run(supervise())
+        except Exception as error:
+            for line in _words(error).splitlines():
+                log.error(line)  # noqa: TRY400  the traceback goes where it is asked for
+            log.debug("where that was", exc_info=error)
+            if not options.log_console:
+                raise
+            readiness.failed(_exit_code(error), f"pyvrrp: {_words(error)}")
+            return _exit_code(error)
+        if code:
+            readiness.failed(code, "pyvrrp: the daemon has failed, its log says why")
         log.info(f"Stopped pyvrrp v{__version__}")
         return code
 

@@ -182,7 +182,7 @@ class VrrpInstance:
         group: Multicast group; None is the family's own.
         strict: `vrrp_strict`; what it forces is already in the other fields.
         skip_address_check: The address list need not be compared again while the same router is MASTER.
-        unicast_ttl: TTL or Hop Limit to send in unicast mode; None is 255 for IPv4, the system's for IPv6.
+        unicast_ttl: TTL or Hop Limit to send in unicast mode; None is 255.
         check_unicast_source: Drop what does not come from one of the peers.
         unicast_ttl_bounds: Least and greatest TTL accepted, for each of *unicast_peers*; empty when there are none.
         interface_place: Where the interface was named.

@@ -104,7 +104,10 @@ def render(status: Mapping[str, Any]) -> str:
         lines.append(f"  addresses  {_addresses(one)}")
         for check in one["checks"]:
             verdict = {True: "up", False: "DOWN", None: "unknown"}[check["up"]]
-            effect = f"weight {check['weight']:+d}" if check["weight"] else "FAULT when down"
+            if check["weight"]:
+                effect = f"weight {check['weight']:+d}{' reverse' if check['reverse'] else ''}"
+            else:
+                effect = f"FAULT when {'up' if check['reverse'] else 'down'}"
             lines.append(f"  check      {check['name']}: {verdict}, {check['reason']} ({effect})")
         lines += [f"  fault      {detail}" for detail in one["faults"].values()]
         if one["counters"]:
@@ -113,7 +116,14 @@ def render(status: Mapping[str, Any]) -> str:
         if interface["counters"]:
             counters = ", ".join(f"{reason} {count}" for reason, count in interface["counters"].items())
             lines += ["", f"{name}: dropped without a virtual router to tell: {counters}"]
-    return "\n".join(lines)
+    return "\n".join(map(_printable, lines))
+
+
+def _printable(line: str) -> str:
+    """One line that does nothing to a terminal: words in it may come from a peer, a script or a file."""
+    if line.isprintable():
+        return line
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
 
 
 def _master(one: Mapping[str, Any]) -> str:
@@ -122,7 +132,9 @@ def _master(one: Mapping[str, Any]) -> str:
         return "none known"
     if master["self"]:
         return f"this router ({master['address']})"
-    return f"{master['address']} (priority {master['priority']}), heard {master['last_advertisement_age_s']:.3f} s ago"
+    text = f"{master['address']} (priority {master['priority']})"
+    age_s = master["last_advertisement_age_s"]
+    return text if age_s is None else f"{text}, heard {age_s:.3f} s ago"
 
 
 def _addresses(one: Mapping[str, Any]) -> str:

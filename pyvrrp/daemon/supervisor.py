@@ -15,7 +15,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Final, Protocol
 
 from pyvrrp.config.model import Configuration, Notify, VrrpInstance
@@ -44,7 +43,7 @@ from pyvrrp.engine.streams import (
 )
 from pyvrrp.errors import ConfigError, KernelError, UsageError, VrrpError
 from pyvrrp.net.links import primary_address
-from pyvrrp.net.system import System
+from pyvrrp.net.system import ADDRESS_PROTOCOL, IPInterface, System
 from pyvrrp.protocol.actions import Note
 from pyvrrp.protocol.constants import PRIORITY_OWNER, IPAddress
 from pyvrrp.protocol.states import State
@@ -178,7 +177,7 @@ class Supervisor:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._tracking = Tracking(system, self._command, self._tracked, self._source_of, self._tracker_crashed)
         self._notifier = Notifier(lambda report: self._write(words.of_notify(report)))
-        self._limiter = RateLimiter()
+        self._limiter = RateLimiter(causes=1024)  # three for each of 255 routers
         self._sd = SdNotify.from_environment(on_failure=log.warning)
         self._status_text = ""
 
@@ -287,6 +286,8 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
         for number in DUMPS:
             loop.add_signal_handler(number, self._refuse_dump, number)
+        # A flood of signals fills the loop's pipe; by default the interpreter shows a traceback for each one more.
+        signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def _reload_soon(self) -> None:
@@ -400,7 +401,12 @@ class Supervisor:
         configured = [
             address for one in settings if one.router.priority != PRIORITY_OWNER for address in installed(one)
         ]
-        stray = leftovers(found, self._runtime.predecessor, configured, self._runtime.others())
+        native = self._native(settings)
+        stray = [
+            address
+            for address in leftovers(found, self._runtime.predecessor, configured, self._runtime.others())
+            if (address.interface, address.address) not in native
+        ]
         if not stray:
             return
         for address, error in zip(stray, self._system.remove(stray), strict=True):
@@ -408,6 +414,17 @@ class Supervisor:
                 self._log.info(f"removed leftover {address.address} from {address.interface}")
             else:
                 self._log.error(str(error))
+
+    def _native(self, settings: Iterable[InstanceSettings]) -> set[tuple[str, IPInterface]]:
+        """Addresses of owners that are there without our mark: the host's own, which are not ours to remove."""
+        names = {link.index: link.name for link in self._system.links()}
+        unmarked = {
+            (names.get(assigned.index, ""), assigned.address)
+            for assigned in self._system.addresses()
+            if assigned.protocol != ADDRESS_PROTOCOL
+        }
+        owners = [one for one in settings if one.router.priority == PRIORITY_OWNER]
+        return {(address.interface, address.address) for one in owners for address in installed(one)} & unmarked
 
     def _start_engine(self) -> None:
         loop = asyncio.get_running_loop()
@@ -451,6 +468,8 @@ class Supervisor:
         except TimeoutError:
             self._log.error(f"the engine did not stop within {ANSWER_TIMEOUT_S:g} s")
             self._code = self._code or EXIT_INTERNAL
+            if self._driver is not None:
+                self._driver.close()  # or it would put them back
             self._clean_up()
         for known in self._known.values():
             self._notify(known, STOP, "the daemon stops")
@@ -462,6 +481,7 @@ class Supervisor:
     def _let_go(self) -> None:
         """Whatever ends the daemon, it must not leave its addresses behind."""
         if self._driver is not None and not self._stopped.is_set():
+            self._stop.set()
             self._driver.command(Stop(keep_addresses=self._options.keep_addresses))
             self._driver.wake()
 
@@ -504,7 +524,8 @@ class Supervisor:
                 pass
         name = getattr(report, "instance", None)
         known = self._known.get(name) if name is not None else None
-        for line in words.of_report(report, known.priority if known is not None else 0):
+        own = words.Own() if known is None else words.Own(known.state, known.priority)
+        for line in words.of_report(report, own):
             self._write(line)
         if known is None:
             return
@@ -561,9 +582,11 @@ class Supervisor:
 
     def _clean_up(self) -> None:
         """Take away the addresses of an engine that cannot do it any more."""
-        addresses = [address for known in self._known.values() for address in installed(known.settings)]
+        settings = [known.settings for known in self._known.values()]
         try:
-            failures = self._system.remove(addresses)
+            native = self._native(settings)
+            addresses = [address for one in settings for address in installed(one)]
+            failures = self._system.remove([one for one in addresses if (one.interface, one.address) not in native])
         except Exception as error:  # noqa: BLE001  what broke the engine may break this too
             self._log.error(f"cannot remove addresses: {error!r}")
             return

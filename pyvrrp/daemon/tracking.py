@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyvrrp.config.model import Configuration, Track, VrrpInstance, VrrpScript
 from pyvrrp.engine.streams import ClearFault, Command, RaiseFault, SetPriority
@@ -48,6 +48,41 @@ class Check:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """
+    What a configuration tracks; nothing runs yet.
+
+    Attributes:
+        instances: The lines of each instance, by its name.
+        scripts: The scripts that are tracked, by name.
+        priorities: Configured priority of each instance.
+    """
+
+    instances: Mapping[str, tuple[Tracked, ...]]
+    scripts: Mapping[str, VrrpScript]
+    priorities: Mapping[str, int]
+
+    def awaited(self, instance: str) -> frozenset[str]:
+        """
+        Causes whose verdict the start of an instance waits for: all that can force FAULT.
+
+        Also those whose verdict is known: it is told at once, and settings that differ only in what happens to be
+        known would disturb an instance at a reload.
+
+        Source:
+            keepalived 3.2.6 for scripts; interfaces are known after a moment.
+        """
+        return frozenset(one.cause for one in self.instances.get(instance, ()) if one.weight == 0)
+
+    def only(self, names: Iterable[str]) -> Plan:
+        """The same without the instances that are not run."""
+        return replace(self, instances={name: self.instances[name] for name in names})
+
+
+NOTHING = Plan({}, {}, {})
+
+
 class Tracking:
     """
     Runs the trackers of a configuration.
@@ -74,63 +109,61 @@ class Tracking:
         self._source_of = source_of
         self._crashed = crashed
         self._policy = ScriptPolicy()
-        self._instances: dict[str, tuple[VrrpInstance, tuple[Tracked, ...]]] = {}
-        self._scripts: dict[str, VrrpScript] = {}
+        self._plan = NOTHING
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._interfaces: tuple[str, ...] = ()
         self._results: dict[tuple[str, str], TrackerResult] = {}
 
-    def prepare(self, configuration: Configuration, policy: ScriptPolicy) -> Mapping[str, frozenset[str]]:
-        """
-        Take a configuration, before the engine does.
-
-        Returns:
-            For each instance the causes whose first verdict its start has to wait for (keepalived 3.2.6).
-        """
+    @staticmethod
+    def plan(configuration: Configuration) -> Plan:
+        """What a configuration tracks; what runs now is not touched, the configuration may yet be refused."""
         scripts = {script.name: script for script in configuration.scripts}
-        if policy != self._policy:
-            self._forget(self._scripts)
-        else:
-            self._forget(name for name, script in self._scripts.items() if scripts.get(name) != script)
-        self._policy, self._scripts = policy, scripts
-        self._instances = {
-            instance.name: (instance, tuple(_tracked(instance, scripts))) for instance in configuration.instances
-        }
-        return {
-            name: frozenset(
-                one.cause
-                for one in tracked
-                if one.kind == SCRIPT and one.weight == 0 and (one.kind, one.name) not in self._results
-            )
-            for name, (_, tracked) in self._instances.items()
-        }
+        return Plan(
+            {instance.name: tuple(_tracked(instance, scripts)) for instance in configuration.instances},
+            scripts,
+            {instance.name: instance.priority for instance in configuration.instances},
+        )
 
-    def start(self) -> None:
-        """Run what the configuration tracks, and tell the engine what is known already."""
-        wanted = {one.name for _, tracked in self._instances.values() for one in tracked if one.kind == SCRIPT}
-        self._forget(name for name in self._scripts if name not in wanted)
+    def start(self, plan: Plan, policy: ScriptPolicy) -> None:
+        """
+        Run what *plan* tracks instead of what ran before, and tell the engine what is known already.
+
+        Scripts keep their result if nothing about them has changed.
+        """
+        before, self._plan = self._plan, plan
+        wanted = dict.fromkeys(one.name for tracked in plan.instances.values() for one in tracked if one.kind == SCRIPT)
+        for kind, name in list(self._tasks):
+            if kind == SCRIPT and (
+                name not in wanted or policy != self._policy or before.scripts[name] != plan.scripts[name]
+            ):
+                self._tasks.pop((kind, name)).cancel()
+                self._results.pop((kind, name), None)
+        self._policy = policy
         for name in wanted:
             if (SCRIPT, name) not in self._tasks:
                 self._run(SCRIPT, name, lambda name=name: self._tracker(name))  # type: ignore[misc]  # lambda default
         interfaces = tuple(
-            dict.fromkeys(
-                one.name for _, tracked in self._instances.values() for one in tracked if one.kind == INTERFACE
-            )
+            dict.fromkeys(one.name for tracked in plan.instances.values() for one in tracked if one.kind == INTERFACE)
         )
         if interfaces != self._interfaces:
             self._interfaces = interfaces
             if task := self._tasks.pop((INTERFACE, ""), None):
                 task.cancel()
+            for name in [name for kind, name in self._results if kind == INTERFACE and name not in interfaces]:
+                del self._results[INTERFACE, name]
             if interfaces:
                 self._run(INTERFACE, "", lambda: InterfaceTracker(interfaces, self._system, self._take(INTERFACE)))
-        for name in self._instances:
+        self.tell_all()
+
+    def tell_all(self) -> None:
+        """Tell the engine all that is known; for one that was started anew."""
+        for name in self._plan.instances:
             self._tell(name, None)
 
     def checks(self, instance: str) -> tuple[Check, ...]:
         """What an instance watches, and how that is."""
-        _, tracked = self._instances.get(instance, (None, ()))
         checks = []
-        for one in tracked:
+        for one in self._plan.instances.get(instance, ()):
             result = self._results.get((one.kind, one.name))
             up, reason = (None, "no result yet") if result is None else (result.up, result.reason)
             checks.append(Check(one.kind, one.name, one.weight, one.reverse, up, reason))
@@ -145,14 +178,14 @@ class Tracking:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _tracker(self, name: str) -> Tracker:
-        script = self._scripts[name]
+        script = self._plan.scripts[name]
         if script.tcp is None:
             return ScriptTracker(script, self._take(SCRIPT), self._policy)
         return TcpTracker(script, self._take(SCRIPT), lambda: self._address_for(name))
 
     def _address_for(self, script: str) -> IPAddress | None:
         """Own address of the first instance that watches a script."""
-        for name, (_, tracked) in self._instances.items():
+        for name, tracked in self._plan.instances.items():
             if any(one.kind == SCRIPT and one.name == script for one in tracked):
                 return self._source_of(name)
         return None
@@ -168,17 +201,11 @@ class Tracking:
 
         self._tasks[kind, name] = asyncio.get_running_loop().create_task(run(), name=f"{kind} {name}")
 
-    def _forget(self, names: Iterable[str]) -> None:
-        for name in list(names):
-            self._results.pop((SCRIPT, name), None)
-            if task := self._tasks.pop((SCRIPT, name), None):
-                task.cancel()
-
     def _take(self, kind: str) -> Callable[[TrackerReport], None]:
         def take(report: TrackerReport) -> None:
             if isinstance(report, TrackerResult):
                 self._results[kind, report.name] = report
-                for name, (_, tracked) in self._instances.items():
+                for name, tracked in self._plan.instances.items():
                     if any((one.kind, one.name) == (kind, report.name) for one in tracked):
                         self._tell(name, (kind, report.name))
             self._report(kind, report)
@@ -187,9 +214,8 @@ class Tracking:
 
     def _tell(self, name: str, only: tuple[str, str] | None) -> None:
         """Tell the engine what an instance's trackers say: all of them, or *only* what changed."""
-        instance, tracked = self._instances[name]
         contributions = []
-        for one in tracked:
+        for one in self._plan.instances[name]:
             result = self._results.get((one.kind, one.name))
             up = None if result is None else result.up
             contribution = Contribution(one.name, one.weight, one.reverse, up)
@@ -197,11 +223,11 @@ class Tracking:
             if result is None or up is None or one.weight or only not in {None, (one.kind, one.name)}:
                 continue
             if contribution.fault:
-                what = one.name if one.kind == INTERFACE else f"script {one.name}"
-                self._command(RaiseFault(name, one.cause, f"{what}: {result.reason}"))
+                detail = result.reason if one.kind == INTERFACE else f"script {one.name}: {result.reason}"
+                self._command(RaiseFault(name, one.cause, detail))
             else:
                 self._command(ClearFault(name, one.cause))
-        self._command(SetPriority(name, effective_priority(instance.priority, contributions)))
+        self._command(SetPriority(name, effective_priority(self._plan.priorities[name], contributions)))
 
 
 def _tracked(instance: VrrpInstance, scripts: Mapping[str, VrrpScript]) -> Iterable[Tracked]:

@@ -101,6 +101,9 @@ def _address(line: AddressLine, interface: str) -> VirtualAddress:
         no_prefix_route=line.no_prefix_route,
         home=line.home,
         peer=line.peer,
+        manage_temporary=line.manage_temporary,
+        autojoin=line.autojoin,
+        tracked=not line.no_track,
     )
 
 

@@ -24,27 +24,37 @@ class Line:
     Attributes:
         level: `debug` lines are shown with `--log-detail` only.
         text: The sentence, without what is in *fields*.
-        fields: Values, for JSON and for people who filter.
+        fields: Values, for JSON and for people who filter; `message` holds keepalived's words where ours differ.
+        repeats: A cause that a peer can repeat as often as it likes: such lines are limited for each cause and peer.
     """
 
     level: Level
     text: str
     fields: dict[str, Any] = field(default_factory=dict)
+    repeats: str = ""
 
 
-def of_report(report: Report, priority: int) -> Iterator[Line]:
+@dataclass(frozen=True, slots=True)
+class Own:
+    """State and effective priority of the instance itself, for the comparisons keepalived prints."""
+
+    state: State = State.INITIALIZE
+    priority: int = 0
+
+
+def of_report(report: Report, own: Own) -> Iterator[Line]:
     """
     Lines for a report of the engine.
 
     Args:
         report: What the engine said.
-        priority: The instance's own effective priority, for the comparisons keepalived prints.
+        own: The instance as it was before the report.
     """
     match report:
         case Entered(name, transition):
             yield from _entered(name, transition)
         case Remarked(name, remark):
-            yield _remarked(name, remark, priority)
+            yield _remarked(name, remark, own)
         case Dropped():
             yield _dropped(report)
         case Noticed(name, notice, source, detail, count):
@@ -71,9 +81,9 @@ def _entered(name: str, transition: Transition) -> Iterator[Line]:
     explanation = _explanation(name, transition)
     if explanation:
         yield Line("debug" if transition.cause is Cause.STARTUP else "info", explanation, {"instance": name})
+    if transition.previous is State.MASTER and transition.state in {State.INITIALIZE, State.FAULT}:
+        yield Line("info", f"({name}) sent 0 priority", {"instance": name})
     if transition.state is State.INITIALIZE:
-        if transition.previous is State.MASTER:
-            yield Line("info", f"({name}) sent 0 priority", {"instance": name})
         yield Line("info", f"({name}) Stopped", fields | {"reason": transition.reason})
         return
     init = " (init)" if transition.previous is State.INITIALIZE and transition.state is not State.MASTER else ""
@@ -103,20 +113,28 @@ def _explanation(name: str, transition: Transition) -> str:
             return f"({name}) {transition.reason}"
 
 
-def _remarked(name: str, remark: Remark, ours: int) -> Line:
+def _remarked(name: str, remark: Remark, own: Own) -> Line:
     fields: dict[str, Any] = {"instance": name, "note": str(remark.note)}
     if remark.peer is not None:
         fields["peer"] = str(remark.peer)
     seconds = (remark.value_us or 0) / US_PER_S
+    limited = f"{name} {remark.note}"
     match remark.note:
         case Note.LOWER_PRIORITY:
-            text = f"received lower priority ({remark.priority}) advert from {remark.peer}, ours {ours}"
-            return Line("debug", f"({name}) {text}", fields | {"peer_priority": remark.priority})
+            text = f"received lower priority ({remark.priority}) advert from {remark.peer} - discarding"
+            if own.state is State.MASTER:
+                text = (
+                    f"Received advert from {remark.peer} with lower priority {remark.priority}, ours {own.priority},"
+                    " forcing new election"
+                )
+            return Line("info", f"({name}) {text}", fields | {"peer_priority": remark.priority}, limited)
         case Note.SAME_ADDRESS:
             text = f"advert of our priority {remark.priority} from our own address {remark.peer}: is it used twice?"
-            return Line("warning", f"({name}) {text}", fields)
+            return Line("warning", f"({name}) {text}", fields, limited)
         case Note.RELEASE_HEARD:
-            return Line("info", f"({name}) {remark.peer} sent priority 0", fields)
+            who, what = ("Master", "message") if own.state is State.MASTER else ("Backup", "advertisement")
+            theirs = f"({name}) {who} received priority 0 {what}"
+            return Line("info", f"{theirs} from {remark.peer}", fields | {"message": theirs}, limited)
         case Note.NEW_MASTER:
             return Line("info", f"({name}) master set to {remark.peer}", fields | {"peer_priority": remark.priority})
         case Note.INTERVAL_LEARNED:
@@ -170,6 +188,8 @@ def of_tracker(kind: str, report: TrackerReport) -> Line:
     if report.up:
         return Line("info", f"VRRP_Script({report.name}) succeeded", fields)
     text = "timed_out" if report.timed_out else f"failed ({report.reason})"
+    if report.signal is not None and not report.timed_out:
+        fields["message"] = f"VRRP_Script({report.name}) failed (due to signal {report.signal})"
     return Line("warning", f"VRRP_Script({report.name}) {text}", fields)
 
 

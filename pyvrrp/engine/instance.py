@@ -259,7 +259,9 @@ class InstanceRunner:
         for cause in over:
             self.tell(FaultCleared(cause), now_us, batch)
         if self.router.state is State.MASTER:
-            missing = [a for a in self._addresses if a not in self._refused and self._inventory.find(a) is None]
+            missing = [
+                a for a in self._addresses if a.tracked and a not in self._refused and self._inventory.find(a) is None
+            ]
             if missing:
                 self.tell(VipsMissing(tuple(address.ip for address in missing)), now_us, batch)
 

@@ -29,11 +29,15 @@ def add_request(address: VirtualAddress, index: int, *, mark: bool = True) -> Re
     """
     local = address.address
     flags = rtnetlink.IFA_F_NOPREFIXROUTE if address.no_prefix_route else 0
+    if address.autojoin:
+        flags |= rtnetlink.IFA_F_MCAUTOJOIN
     if local.version == 6:
         if not address.dad:
             flags |= rtnetlink.IFA_F_NODAD
         if address.home:
             flags |= rtnetlink.IFA_F_HOMEADDRESS
+        if address.manage_temporary:
+            flags |= rtnetlink.IFA_F_MANAGETEMPADDR
     return rtnetlink.new_address(
         index,
         local,

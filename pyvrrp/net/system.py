@@ -83,6 +83,9 @@ class VirtualAddress:
         no_prefix_route: Do not add the on-link route of the prefix.
         home: IPv6 Mobility home address flag.
         peer: Point-to-point peer, or None.
+        manage_temporary: Make temporary addresses of it (IPv6 `mngtmpaddr`).
+        autojoin: Join the multicast group of the address.
+        tracked: Put it back when somebody removes it.
     """
 
     interface: str
@@ -95,6 +98,9 @@ class VirtualAddress:
     no_prefix_route: bool = False
     home: bool = False
     peer: IPInterface | None = None
+    manage_temporary: bool = False
+    autojoin: bool = False
+    tracked: bool = True
 
     @property
     def ip(self) -> IPAddress:

@@ -41,6 +41,8 @@ def test_an_ipv6_vip_serves_at_once() -> None:
     assert flags(VirtualAddress("eth0", address, dad=True)) == 0
     assert flags(VirtualAddress("eth0", address, home=True, dad=True)) == rtnetlink.IFA_F_HOMEADDRESS
     assert flags(VirtualAddress("eth0", address, no_prefix_route=True, dad=True)) == rtnetlink.IFA_F_NOPREFIXROUTE
+    assert flags(VirtualAddress("eth0", address, manage_temporary=True, dad=True)) == rtnetlink.IFA_F_MANAGETEMPADDR
+    assert flags(VirtualAddress("eth0", address, autojoin=True, dad=True)) == rtnetlink.IFA_F_MCAUTOJOIN
 
 
 def test_flags_of_ipv6_are_not_put_on_ipv4() -> None:

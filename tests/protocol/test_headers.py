@@ -232,7 +232,7 @@ def test_a_unicast_address_has_no_multicast_hardware_address() -> None:
         multicast_hardware_address(IPv4Address("192.0.2.1"))
 
 
-def test_family() -> None:
+def test_what_follows_from_the_family() -> None:
     """What follows from the family alone: group (RFC 9568 5.1.1.2, 5.1.2.2) and length of an address."""
     assert [str(family.group) for family in Family] == ["224.0.0.18", "ff02::12"]
     assert [family.address_length for family in Family] == [4, 16]
