@@ -342,6 +342,7 @@ class Supervisor:
     def _decide(self, configuration: Configuration, *, at_start: bool) -> _Decided:
         """Decide what can be run: interfaces, and nobody else runs the same virtual router here."""
         policy = ScriptPolicy.of(configuration.globals)
+        configuration = self._without_broken_scripts(configuration, policy, at_start=at_start)
         plan = self._tracking.plan(configuration)
         settings = [
             engine_settings(instance, self._interface_of(instance), plan.awaited(instance.name))
@@ -369,6 +370,22 @@ class Supervisor:
             self._warnings.append(text)
         self._check_scripts(configuration, policy)
         return _Decided(configuration, policy, plan.only(one.name for one in kept), kept)
+
+    def _without_broken_scripts(
+        self, configuration: Configuration, policy: ScriptPolicy, *, at_start: bool
+    ) -> Configuration:
+        """Drop check scripts that cannot be run, as keepalived does at the start; a reload is refused for one."""
+        troubles = {
+            script.name: f"Disabling track script {script.name}: {trouble}"
+            for script in configuration.scripts
+            if script.command is not None and (trouble := command_trouble(script.command, policy))
+        }
+        if troubles and not at_start:
+            raise ConfigError("\n".join(troubles.values()))
+        for text in troubles.values():
+            self._log.error(text)
+            self._warnings.append(text)
+        return replace(configuration, scripts=tuple(s for s in configuration.scripts if s.name not in troubles))
 
     def _check_scripts(self, configuration: Configuration, policy: ScriptPolicy) -> None:
         for instance in configuration.instances:

@@ -395,13 +395,17 @@ def test_an_interface_that_does_not_exist(daemons: Daemons) -> None:
 
 @root
 def test_scripts_that_are_missing(daemons: Daemons) -> None:
-    """The check fails and says why; the notify script is named at the start, and nothing else suffers."""
+    """At the start the check is left out, as keepalived does, and both are named; a reload is refused for it."""
     check = block("vrrp_script chk", "script /nowhere/check", "interval 0.1")
     daemon = daemons.start(check + instance("track_script {", "    chk", "}", "notify_fault /nowhere/notify"))
-    daemon.says(r"Entering FAULT STATE \(init\)")
-    assert re.search(r"VRRP_Script\(chk\) failed \(cannot run /nowhere/check: No such file or directory", daemon.text)
+    daemon.enters("MASTER")
+    disabled = "Disabling track script chk: cannot run /nowhere/check: No such file or directory (ENOENT)"
+    assert disabled in daemon.messages
     assert "(VI_1) notify script: cannot run /nowhere/notify: No such file or directory (ENOENT)" in daemon.messages
-    assert "/nowhere/check" in daemon.instance()["reason"]
+    assert disabled in daemon.status()["daemon"]["warnings"]
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.says("Reload refused")
+    assert daemon.instance()["state"] == "MASTER"
     assert daemon.end() == 0
 
 
