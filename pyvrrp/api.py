@@ -133,6 +133,7 @@ class Instance:
         self._driver: EngineDriver | None = None
         self._news: asyncio.Queue[Transition | Exception | None] = asyncio.Queue()
         self._stopped = False
+        self._ended = asyncio.Event()
         self._answers: dict[int, asyncio.Future[InstanceStatus]] = {}
         self._token = 0
         self._resources = contextlib.ExitStack()
@@ -170,7 +171,6 @@ class Instance:
                 self._driver.command(Stop())
                 self._driver.wake()
             self._driver.close()
-            self._news.put_nowait(None)
 
     def __aiter__(self) -> AsyncIterator[Transition]:
         """Transitions as they happen; those not yet read are kept."""
@@ -194,6 +194,15 @@ class Instance:
     def clear_fault(self, cause: str) -> None:
         """That cause is over; the last one gone, the router is BACKUP again."""
         self._command(ClearFault(self.settings.name, cause))
+
+    async def drain(self) -> None:
+        """
+        End without a gap: a MASTER says goodbye and serves on until its successor is heard, one interval at most.
+
+        Returns when it has stopped; leaving the block does nothing more then. Cancelled, the handover still goes on.
+        """
+        self._command(Stop(handover=True))
+        await self._ended.wait()
 
     async def status(self) -> InstanceStatus:
         """What is true of it now: timers, master, addresses as the kernel has them, counters."""
@@ -223,10 +232,15 @@ class Instance:
             case Status(token, _, instances, _):
                 future = self._answers.pop(token, None)
                 if future is not None and not future.done():
-                    future.set_result(instances[0])
+                    if instances:
+                        future.set_result(instances[0])
+                    else:
+                        future.set_exception(UsageError("the instance is not running"))
                 return
             case Stopped():
                 self._stopped = True
+                self._ended.set()
+                self._news.put_nowait(None)
                 return
             case _:
                 pass
@@ -262,3 +276,4 @@ class Instance:
             if not future.done():
                 future.set_exception(failure)
         self._stopped = True
+        self._ended.set()

@@ -158,6 +158,7 @@ def _add_run(commands: Any) -> None:
     add("-s", "--namespace", metavar="NAME", help="network namespace to run in, as in `ip netns`")
     add("-u", "--umask", metavar="MODE", type=_octal, help="file mode creation mask")
     add("-V", "--dont-release-vrrp", action="store_true", help="leave addresses in place at the end")
+    add("--release-at-once", action="store_true", help="at the end do not wait for a successor, as keepalived")
     add("--ignore-sigint", action="store_true", help="do not end on SIGINT")
     add("-v", "--version", action="store_true", dest="show_version", help="print the version")
     add("--signum", metavar="NAME", help=f"print the number of a signal: {', '.join(SIGNALS)}")
@@ -386,6 +387,7 @@ def _in_the_background(options: argparse.Namespace, parsed: Parsed, readiness: R
                 ready=readiness.ready,
                 keep_addresses=options.dont_release_vrrp,
                 ignore_sigint=options.ignore_sigint,
+                handover=not options.release_at_once,
             ),
         )
 

@@ -340,6 +340,26 @@ def test_without_the_right_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> No
         asyncio.run(scene())
 
 
+def test_drain_serves_until_nobody_takes_over() -> None:
+    """Make before break: priority 0 at once, the address for an interval longer, then the iteration ends."""
+    stage = Stage()
+
+    async def scene() -> list[State]:
+        async with stage.running() as router:
+            await eventually(lambda: router.state is State.MASTER, "it is MASTER")
+            draining = asyncio.create_task(router.drain())
+            await eventually(lambda: stage.sent()[-1] == 0, "it has said goodbye")
+            assert stage.has_vip()
+            await draining
+            assert not stage.has_vip()
+            with pytest.raises(UsageError):
+                await router.status()
+            return [transition.state async for transition in router]
+
+    assert play(stage.world, scene()) == [State.BACKUP, State.MASTER, State.INITIALIZE]
+    assert stage.sent().count(0) == 1
+
+
 @pytest.mark.root
 def test_on_a_real_interface(network: Network) -> None:
     """Advertised, installed, and gone afterwards; no socket is left open."""

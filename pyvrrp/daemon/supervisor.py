@@ -96,6 +96,7 @@ class Options:
         ready: Called once when the daemon serves (writes pid files, tells the starting process).
         keep_addresses: Leave addresses in place at the end (`--dont-release-vrrp`).
         ignore_sigint: As it says.
+        handover: At the end a MASTER serves on until its successor is heard; else it lets go at once, as keepalived.
     """
 
     source: str
@@ -103,6 +104,7 @@ class Options:
     ready: Callable[[], None] = lambda: None
     keep_addresses: bool = False
     ignore_sigint: bool = False
+    handover: bool = True
 
 
 @dataclass(slots=True)
@@ -218,7 +220,9 @@ class Supervisor:
         return self._code
 
     def stop(self, code: int = 0) -> None:
-        """End in order."""
+        """End in order; asked a second time, at once."""
+        if self._stop.is_set() and not self._stopped.is_set():
+            self._command(Stop(keep_addresses=self._options.keep_addresses))
         self._code = self._code or code
         self._stop.set()
 
@@ -477,8 +481,8 @@ class Supervisor:
 
     async def _shut_down(self) -> None:
         self._log.info("Stopping")
+        self._command(Stop(self._options.keep_addresses, self._options.handover))
         await self._sd.stopping()
-        self._command(Stop(keep_addresses=self._options.keep_addresses))
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 await self._stopped.wait()

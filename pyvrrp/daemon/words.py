@@ -81,7 +81,8 @@ def _entered(name: str, transition: Transition) -> Iterator[Line]:
     explanation = _explanation(name, transition)
     if explanation:
         yield Line("debug" if transition.cause is Cause.STARTUP else "info", explanation, {"instance": name})
-    if transition.previous is State.MASTER and transition.state in {State.INITIALIZE, State.FAULT}:
+    farewell = transition.previous is State.MASTER and transition.state in {State.INITIALIZE, State.FAULT}
+    if farewell and transition.cause not in {Cause.HANDED_OVER, Cause.NO_SUCCESSOR}:  # there it was said beforehand
         yield Line("info", f"({name}) sent 0 priority", {"instance": name})
     if transition.state is State.INITIALIZE:
         yield Line("info", f"({name}) Stopped", fields | {"reason": transition.reason})
@@ -152,6 +153,8 @@ def _remarked(name: str, remark: Remark, own: Own) -> Line:
             return Line("info", f"({name}) one more fault: {remark.detail}", fields)
         case Note.FAULT_CLEARED:
             return Line("info", f"({name}) a fault is gone, what remains: {remark.detail}", fields)
+        case Note.HANDOVER:
+            return Line("info", f"({name}) sent 0 priority", fields | {"serves_on_s": seconds})
         case Note.OVERSLEPT:
             text = f"this process did not run for {seconds:.3f} s; silent until it is clear who is MASTER"
             return Line("warning", f"({name}) {text}", fields)

@@ -32,6 +32,7 @@ from pyvrrp.protocol.announcing import AnnouncementPlan
 from pyvrrp.protocol.constants import PRIORITY_OWNER, PRIORITY_RELEASE, TTL, Family, IPAddress
 from pyvrrp.protocol.events import (
     DeadlineReached,
+    Drain,
     Event,
     FaultCleared,
     FaultRaised,
@@ -217,6 +218,10 @@ class InstanceRunner:
         """End in order; the addresses may be left where they are."""
         self._keep_addresses = keep_addresses
         self.tell(Shutdown(), now_us, batch)
+
+    def drain(self, now_us: int, batch: Batch) -> None:
+        """End without a gap: a MASTER says goodbye and serves on until its successor is heard."""
+        self.tell(Drain(), now_us, batch)
 
     def attach(self, listener: Listener | None) -> None:
         """Use that socket from now on; None: there is none."""

@@ -43,6 +43,7 @@ from pyvrrp.net.system import (
 )
 from pyvrrp.protocol.constants import Family, IPAddress
 from pyvrrp.protocol.events import PriorityChanged
+from pyvrrp.protocol.states import State
 
 AUDIT_US: Final = 30_000_000
 """The kernel's links and addresses are compared with ours that often, should news ever have been lost unnoticed."""
@@ -83,6 +84,7 @@ class Engine:
         self._leaving: list[InstanceRunner] = []
         self._inventory = Inventory()
         self._drains = 0
+        self._draining = False
         self._monitor = system.monitor()
         self._next_scan_us: int | None = None
         self._next_audit_us = system.now_us() + AUDIT_US
@@ -133,6 +135,9 @@ class Engine:
             self._next_audit_us = now_us + AUDIT_US
             self._read_world()
             self._look(now_us)
+        if self._draining and all(runner.router.state is State.INITIALIZE for runner in self._runners.values()):
+            self._finish(now_us)
+            return None
         batch.carry_out(self._system, now_us, self._report)
         announce_us = self._announcer.next_deadline_us
         if announce_us is not None and now_us >= announce_us:
@@ -154,6 +159,8 @@ class Engine:
     def _obey(self, command: Command, now_us: int) -> None:
         if self.stopped and not isinstance(command, Ask):
             return
+        if self._draining and not isinstance(command, Ask | Stop):
+            return
         match command:
             case Configure():
                 self._configure(command, now_us)
@@ -169,15 +176,24 @@ class Engine:
             case Ask(token):
                 self._batch.carry_out(self._system, now_us, self._report)
                 self._report(self._status(token, now_us))
-            case Stop(keep_addresses):
+            case Stop(keep_addresses, handover):
+                self._draining = handover and not keep_addresses
                 for runner in self._runners.values():
-                    runner.stop(now_us, self._batch, keep_addresses=keep_addresses)
-                self._batch.carry_out(self._system, now_us, self._report)
-                self._runners.clear()
-                self.close()
-                self.stopped = True
-                self._report(Stopped())
+                    if self._draining:
+                        runner.drain(now_us, self._batch)
+                    else:
+                        runner.stop(now_us, self._batch, keep_addresses=keep_addresses)
+                if not self._draining:
+                    self._finish(now_us)
         self._next_scan_us = now_us
+
+    def _finish(self, now_us: int) -> None:
+        """All have ended: the last words go out, the sockets are closed."""
+        self._batch.carry_out(self._system, now_us, self._report)
+        self._runners.clear()
+        self.close()
+        self.stopped = True
+        self._report(Stopped())
 
     def _configure(self, command: Configure, now_us: int) -> None:
         old = {runner.key: runner for runner in self._runners.values()}

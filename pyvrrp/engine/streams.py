@@ -144,9 +144,17 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """End all instances in order: priority 0, addresses gone unless they are to be kept; then `Stopped`."""
+    """
+    End all instances in order: priority 0, addresses gone; then `Stopped`.
+
+    Attributes:
+        keep_addresses: Leave the addresses in place.
+        handover: Make before break: a MASTER serves on until it hears its successor, one interval at most. Another
+            `Stop` without it ends that at once.
+    """
 
     keep_addresses: bool = False
+    handover: bool = False
 
 
 Command: TypeAlias = Configure | SetPriority | RaiseFault | ClearFault | Ask | Stop

@@ -60,6 +60,7 @@ class Cause(enum.StrEnum):
     STARTUP = "startup"
     SHUTDOWN = "shutdown"
     HANDED_OVER = "handed-over"
+    NO_SUCCESSOR = "no-successor"
     OWNER = "owner-preempt"
     MASTER_TIMEOUT = "master-timeout"
     MASTER_RELEASED = "master-released"
@@ -111,6 +112,8 @@ class Transition:
                 return "asked to stop"
             case Cause.HANDED_OVER:
                 return f"asked to stop, and {peer} serves now"
+            case Cause.NO_SUCCESSOR:
+                return "asked to stop, and no successor was heard"
             case Cause.OWNER:
                 return "owner of the addresses (priority 255)"
             case Cause.MASTER_TIMEOUT:
@@ -147,6 +150,7 @@ class Note(enum.StrEnum):
     PREEMPT_DELAY_STOPPED = "preempt-delay-stopped"
     PRIORITY = "priority"
     OVERSLEPT = "overslept"
+    HANDOVER = "handover"
     FAULT = "fault"
     FAULT_CLEARED = "fault-cleared"
 

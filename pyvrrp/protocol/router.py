@@ -267,7 +267,7 @@ class VirtualRouter:
             if row.to is State.FAULT:
                 cause, detail = Cause.FAULT, "; ".join(self.faults.values())
         elif row.on in {On.SHUTDOWN, On.DRAIN} or self._draining:
-            cause = Cause.SHUTDOWN
+            cause = Cause.NO_SUCCESSOR if self._draining else Cause.SHUTDOWN
             if self._successor is not None:
                 cause = Cause.HANDED_OVER
                 peer, peer_priority = self._successor
@@ -430,6 +430,7 @@ class VirtualRouter:
     def _start_drain(self, _event: Event) -> None:
         self._draining = True
         wait_us = min(self.settings.advertisement_interval_us + DRAIN_GRACE_US, DRAIN_MAX_US)
+        self._actions.append(Remark(Note.HANDOVER, value_us=wait_us))
         self.next_deadline_us = self._now_us + wait_us
 
     def _let_go_soon(self, event: Event) -> None:

@@ -34,7 +34,7 @@ def test_missing_file(tmp_path: Path) -> None:
 
 
 def test_impossible_name() -> None:
-    with pytest.raises(ConfigError, match="cannot be read: .*embedded null"):
+    with pytest.raises(ConfigError, match=r"cannot be read: .*embedded null"):
         load("a\0b")
 
 

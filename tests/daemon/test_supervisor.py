@@ -69,6 +69,7 @@ def test_a_life_in_keepalived_lines(daemons: Daemons) -> None:
         "(VI_1) Entering MASTER STATE",
         "Stopping",
         "(VI_1) sent 0 priority",
+        "(VI_1) asked to stop, and no successor was heard",
         "(VI_1) Stopped",
         "Stopped pyvrrp vX",
     ]

@@ -642,7 +642,7 @@ def test_drain_without_a_successor_ends_after_an_interval() -> None:
     r.handle(Drain(), 4 * S)
     actions = r.handle(DeadlineReached(), 4 * S + S + 10_000)
     assert wishes(actions) == (RemoveVips(),)
-    assert transition(actions).reason == "asked to stop"
+    assert transition(actions).reason == "asked to stop, and no successor was heard"
 
 
 def test_drain_takes_three_seconds_at_most() -> None:

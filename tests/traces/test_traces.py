@@ -7,7 +7,8 @@ the diff. Commands, one a line:
     routers a=200 b=100 interval=1s [version=2|3] [family=4|6] [delay=2ms] [preempt=no] [preempt_delay=5s] [state=...]
         hosts and what they are configured to; `b.nopreempt` style options are `NAME.OPTION=VALUE`
     startup NAME...|all        start the engine of a host
-    shutdown NAME              end it in order
+    shutdown NAME              end it in order, at once
+    drain NAME                 end it in order, make before break
     kill NAME                  power off: programs gone, cable dead
     cut NAME / mend NAME       pull the cable at the switch / plug it in
     link NAME up|down          the host's own interface
@@ -114,6 +115,9 @@ class Teller:
 
     def shutdown(self, words: list[str]) -> None:
         self._command(words[0], Stop())
+
+    def drain(self, words: list[str]) -> None:
+        self._command(words[0], Stop(handover=True))
 
     def kill(self, words: list[str]) -> None:
         self.world.kill(words[0])
@@ -226,6 +230,7 @@ REMARKS = {
     Note.PREEMPT_DELAY_STOPPED: "stops preempt delay",
     Note.INTERVAL_LEARNED: "learns interval {:.3f}",
     Note.OVERSLEPT: "overslept {:.3f}",
+    Note.HANDOVER: "hands over within {:.3f}",
 }
 
 
