@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from pyvrrp.version import __version__
 if TYPE_CHECKING:
     from pyvrrp.config.complaints import Parsed
     from pyvrrp.daemon.daemonise import Readiness
+    from pyvrrp.daemon.runtime import RuntimeDirectory
 
 DEFAULT_CONFIG: Final = Path("/etc/keepalived/keepalived.conf")
 PID_FILES: Final = Path("/run")
@@ -320,53 +322,86 @@ def _missing_rights() -> list[str]:
 
 
 def _in_the_background(options: argparse.Namespace, parsed: Parsed, readiness: Readiness) -> int:
-    """What runs in the daemon's own process; the heavy imports come last."""
-    import asyncio  # noqa: PLC0415
-    from contextlib import ExitStack  # noqa: PLC0415
+    """
+    What runs in the daemon's own process: claim its name, fork the engine, be control.
 
-    from pyvrrp.config.model import Configuration  # noqa: PLC0415
-    from pyvrrp.daemon.logs import LogFormat, LogSettings, configure, syslog_facility  # noqa: PLC0415
+    The engine is forked before the heavy imports: it shall not carry them, and they take longer than its start.
+    """
+    from contextlib import ExitStack  # noqa: PLC0415  see above, as below
+
+    from pyvrrp.daemon.daemonise import SUPERVISED_SIGNALS  # noqa: PLC0415
     from pyvrrp.daemon.pidfile import PidFile  # noqa: PLC0415
     from pyvrrp.daemon.runtime import RuntimeDirectory, base_directory  # noqa: PLC0415
-    from pyvrrp.daemon.supervisor import SIGNALS as SUPERVISED  # noqa: PLC0415
-    from pyvrrp.daemon.supervisor import Options, Supervisor  # noqa: PLC0415
-    from pyvrrp.net.linux import LinuxSystem  # noqa: PLC0415
+    from pyvrrp.engine import process  # noqa: PLC0415
     from pyvrrp.trackers.children import reset_signals  # noqa: PLC0415
 
     reset_signals()
-    signal.pthread_sigmask(signal.SIG_BLOCK, SUPERVISED)  # until there are handlers
-    path = options.use_file
+    signal.pthread_sigmask(signal.SIG_BLOCK, SUPERVISED_SIGNALS)  # until there are handlers
+    stem = options.pid.stem if options.pid else "pyvrrp"
+    name = options.name or parsed.configuration.globals.instance_name or stem
     with ExitStack() as stack:
-        # The system is made in the daemon's own process: the watch on it must not be shared over a fork.
-        for pid_file in {options.pid, options.vrrp_pid} - {None}:
-            stack.enter_context(PidFile.claim(pid_file))
-        name = (
-            options.name
-            or parsed.configuration.globals.instance_name
-            or (options.pid.stem if options.pid else "pyvrrp")
-        )
+        if options.pid is not None:
+            stack.enter_context(PidFile.claim(options.pid))
         runtime = stack.enter_context(RuntimeDirectory.acquire(base_directory(options.runtime_dir), name))
-        logs = stack.enter_context(
-            configure(
-                LogSettings(
-                    format=LogFormat(options.log_format or ("keepalived" if _called_keepalived() else "console")),
-                    console=options.log_console,
-                    file=options.log_file,
-                    syslog=not options.no_syslog,
-                    facility=syslog_facility(options.log_facility),
-                    detail=bool(options.log_detail),
-                )
-            )
-        )
+        engine_name = "keepalived_vrrp" if _called_keepalived() else "pyvrrp_engine"
+        first = process.start(engine_name)
+        vrrp_pid = None
+        if options.vrrp_pid not in {None, options.pid}:
+            vrrp_pid = stack.enter_context(PidFile.claim(options.vrrp_pid, first[0]))
+        engines = [first]
+
+        def engine() -> tuple[int, socket.socket]:
+            if engines:
+                return engines.pop()
+            from pyvrrp.daemon.engine_link import spawn  # noqa: PLC0415
+
+            again = spawn(engine_name)
+            if vrrp_pid is not None:
+                vrrp_pid.rewrite(again[0])
+            return again
+
+        return _control(options, parsed, readiness, runtime, engine)
+
+
+def _control(
+    options: argparse.Namespace,
+    parsed: Parsed,
+    readiness: Readiness,
+    runtime: RuntimeDirectory,
+    engine: Callable[[], tuple[int, socket.socket]],
+) -> int:
+    """All of the daemon that is not the engine, until it ends."""
+    import asyncio  # noqa: PLC0415  as above
+    from contextlib import closing  # noqa: PLC0415
+
+    from pyvrrp.config.model import Configuration  # noqa: PLC0415
+    from pyvrrp.daemon.daemonise import SUPERVISED_SIGNALS  # noqa: PLC0415
+    from pyvrrp.daemon.logs import LogFormat, LogSettings, configure, syslog_facility  # noqa: PLC0415
+    from pyvrrp.daemon.supervisor import Options, Supervisor  # noqa: PLC0415
+    from pyvrrp.net.linux import LinuxSystem  # noqa: PLC0415
+
+    path = options.use_file
+    settings = LogSettings(
+        format=LogFormat(options.log_format or ("keepalived" if _called_keepalived() else "console")),
+        console=options.log_console,
+        file=options.log_file,
+        syslog=not options.no_syslog,
+        facility=syslog_facility(options.log_facility),
+        detail=bool(options.log_detail),
+    )
+    with configure(settings) as logs, closing(LinuxSystem()) as system:
         log = logs.logger
-        log.info(f"Starting pyvrrp v{__version__}", pid=os.getpid(), name=name)
+        log.info(f"Starting pyvrrp v{__version__}", pid=os.getpid(), name=runtime.name)
         log.info(f"Configuration file {path}")
+        for problem in logs.problems:
+            log.warning(problem)
 
         def complain(about: Parsed) -> None:
             for complaint in about.complaints:
                 (log.error if complaint.dropped else log.warning)(str(complaint))
 
         def reload() -> Configuration:
+            logs.reopen()
             anew = _load(path)
             if anew.drops:
                 raise ConfigError("\n".join(map(str, anew.drops)))
@@ -374,8 +409,6 @@ def _in_the_background(options: argparse.Namespace, parsed: Parsed, readiness: R
             return anew.configuration
 
         complain(parsed)
-        system = LinuxSystem()
-        stack.callback(system.close)
         supervisor = Supervisor(
             parsed.configuration,
             system,
@@ -388,6 +421,7 @@ def _in_the_background(options: argparse.Namespace, parsed: Parsed, readiness: R
                 keep_addresses=options.dont_release_vrrp,
                 ignore_sigint=options.ignore_sigint,
                 handover=not options.release_at_once,
+                engine=engine,
             ),
         )
 
@@ -396,7 +430,7 @@ def _in_the_background(options: argparse.Namespace, parsed: Parsed, readiness: R
                 return await supervisor.run()
             finally:
                 # The handlers end with the loop: a second SIGTERM must not kill what is left to do.
-                signal.pthread_sigmask(signal.SIG_BLOCK, SUPERVISED)
+                signal.pthread_sigmask(signal.SIG_BLOCK, SUPERVISED_SIGNALS)
 
         try:
             code = asyncio.run(supervise())

@@ -26,6 +26,9 @@ from typing import Final, NoReturn
 
 from pyvrrp.errors import UsageError
 
+SUPERVISED_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+"""What the daemon is told by signals; blocked while nobody listens: none may kill it or get lost."""
+
 _READY: Final = b"\0"
 _FAILED: Final = b"\1"
 _MESSAGE_LIMIT: Final = 4000  # with its head within PIPE_BUF: one write, whole or not at all

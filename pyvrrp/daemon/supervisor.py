@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -20,6 +21,8 @@ from typing import Any, Final, Protocol
 from pyvrrp.config.model import Configuration, Notify, VrrpInstance
 from pyvrrp.daemon import words
 from pyvrrp.daemon.control import ControlServer
+from pyvrrp.daemon.daemonise import SUPERVISED_SIGNALS
+from pyvrrp.daemon.engine_link import EngineLink
 from pyvrrp.daemon.logs import RateLimiter, suppressed_note
 from pyvrrp.daemon.notify import STOP, Notification, Notifier
 from pyvrrp.daemon.runtime import RuntimeDirectory, clashes, leftovers
@@ -62,9 +65,6 @@ CRASH_WINDOW_S: Final = 60.0
 EXIT_INTERNAL: Final = 70
 """keepalived's code, from sysexits.h: a fault of the program itself."""
 
-SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
-"""What the daemon is told by signals. The command line blocks them while nobody listens: none may kill or get lost."""
-
 DUMPS: Final = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGRTMIN + 2, signal.SIGRTMAX - 1)
 """keepalived writes files on these; left alone they would end the daemon and leave its addresses behind."""
 
@@ -96,6 +96,8 @@ class Options:
         ready: Called once when the daemon serves (writes pid files, tells the starting process).
         keep_addresses: Leave addresses in place at the end (`--dont-release-vrrp`).
         ignore_sigint: As it says.
+        engine: Starts an engine process, each time it is called; its pid and the streams to it. None runs the engine in
+            this process.
         handover: At the end a MASTER serves on until its successor is heard; else it lets go at once, as keepalived.
     """
 
@@ -105,6 +107,7 @@ class Options:
     keep_addresses: bool = False
     ignore_sigint: bool = False
     handover: bool = True
+    engine: Callable[[], tuple[int, socket.socket]] | None = None
 
 
 @dataclass(slots=True)
@@ -167,10 +170,11 @@ class Supervisor:
         self._reports: asyncio.Queue[Report] = asyncio.Queue()
         self._answers: dict[int, asyncio.Future[Status]] = {}
         self._token = 0
-        self._driver: EngineDriver | None = None
+        self._driver: EngineDriver | EngineLink | None = None
         self._crashes: deque[float] = deque()
         self._stop = asyncio.Event()
         self._stopped = asyncio.Event()
+        self._hurried = False
         self._code = 0
         self._started_s = time.time()
         self._warnings: list[str] = []
@@ -221,7 +225,8 @@ class Supervisor:
 
     def stop(self, code: int = 0) -> None:
         """End in order; asked a second time, at once."""
-        if self._stop.is_set() and not self._stopped.is_set():
+        if self._stop.is_set() and not self._hurried:
+            self._hurried = True
             self._command(Stop(keep_addresses=self._options.keep_addresses))
         self._code = self._code or code
         self._stop.set()
@@ -237,6 +242,7 @@ class Supervisor:
         daemon = {
             "version": __version__,
             "pid": os.getpid(),
+            "engine_pid": getattr(self._driver, "pid", os.getpid()),
             "name": self._runtime.name if self._runtime is not None else None,
             "config": self._options.source,
             "up_s": round(time.time() - self._started_s, 3),
@@ -292,7 +298,7 @@ class Supervisor:
             loop.add_signal_handler(number, self._refuse_dump, number)
         # A flood of signals fills the loop's pipe; by default the interpreter shows a traceback for each one more.
         signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SUPERVISED_SIGNALS)
 
     def _reload_soon(self) -> None:
         if not self._reload_waits and not self._stop.is_set():
@@ -449,8 +455,12 @@ class Supervisor:
 
     def _start_engine(self) -> None:
         loop = asyncio.get_running_loop()
-        engine = Engine(self._system, self._reports.put_nowait)
-        self._driver = EngineDriver(engine, self._system, loop, self._engine_crashed)
+        if self._options.engine is None:
+            engine = Engine(self._system, self._reports.put_nowait)
+            self._driver = EngineDriver(engine, self._system, loop, self._engine_crashed)
+        else:
+            pid, sock = self._options.engine()
+            self._driver = EngineLink(pid, sock, loop, self._reports.put_nowait, self._engine_crashed)
 
     def _apply(self, decided: _Decided) -> None:
         self._configuration = decided.configuration

@@ -15,11 +15,13 @@ import select
 import selectors
 import signal
 import socket
+import traceback
 from typing import Final
 
 from pyvrrp.engine.loop import Engine, EngineDriver
 from pyvrrp.engine.pipe import Pipe
 from pyvrrp.engine.streams import KernelFailed, Report, Stop, Stopped
+from pyvrrp.errors import VrrpError
 from pyvrrp.net.linux import LinuxSystem
 
 _PR_SET_NAME: Final = 15  # linux/prctl.h
@@ -114,7 +116,7 @@ class _Child:
             commands = self._pipe.receive()
         except EOFError:  # control is gone: nobody will tell us to stop, so we do it ourselves
             self._loop.remove_reader(self._pipe.fileno())
-            commands = [Stop()]
+            commands = [Stop(handover=True)]
         for command in commands:
             self._driver.command(command)
 
@@ -136,17 +138,9 @@ class _Child:
 
     def _crashed(self, error: Exception) -> None:
         self._error = error
-        self._pipe.send(error)
+        self._pipe.send(VrrpError("".join(traceback.format_exception(error))))
         self._loop.stop()
 
 
 def _lost(count: int) -> KernelFailed:
     return KernelFailed(None, "report", f"{count} reports of the engine were lost: control did not read them", count)
-
-
-def wait(pid: int) -> str:
-    """Collect a dead engine; how it ended, in words."""
-    _, status = os.waitpid(pid, 0)
-    if os.WIFSIGNALED(status):
-        return f"ended by signal {os.WTERMSIG(status)}"
-    return f"exited with status {os.WEXITSTATUS(status)}"

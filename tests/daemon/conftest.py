@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import selectors
@@ -17,7 +18,7 @@ import pytest
 
 from pyvrrp.daemon.control import find, request
 from pyvrrp.net.simulated import World
-from tests.netns import PATIENCE_S, Capture, Network, network, until
+from tests.netns import PATIENCE_S, Capture, Network, network, process_tree, until
 
 __all__ = ["network"]
 
@@ -151,9 +152,12 @@ class Daemon:
             raise
 
     def kill(self) -> None:
-        """End it without a chance to clean up."""
+        """End it, engine and all, without a chance to clean up."""
         if self.process.poll() is None:
-            self.process.kill()
+            for kind in (signal.SIGSTOP, signal.SIGKILL):  # stopped first: none may see another die
+                for pid in process_tree(self.process.pid):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, kind)
             self.process.wait()
 
 

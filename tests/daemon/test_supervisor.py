@@ -84,7 +84,9 @@ def test_the_end_is_orderly(daemons: Daemons, number: int) -> None:
     with Capture(daemons.peer) as capture:
         daemon = daemons.start(instance(), "-p", str(pid), "-r", str(vrrp_pid)).enters("MASTER")
         until(lambda: VIP in daemons.namespace.addresses(), "the address is there")
-        assert pid.read_text() == vrrp_pid.read_text() == f"{daemon.pid}\n"
+        assert pid.read_text() == f"{daemon.pid}\n"
+        engine = int(vrrp_pid.read_text())
+        assert engine == daemon.status()["daemon"]["engine_pid"] != daemon.pid
         assert daemon.end(number) == 0
         heard = advertisements(capture)
     assert heard[0] == (51, 100)
@@ -104,8 +106,8 @@ def test_sigint_can_be_ignored(daemons: Daemons) -> None:
 
 
 @root
-def test_a_second_sigterm_changes_nothing(daemons: Daemons) -> None:
-    """Not even when it comes in the last moments, after the event loop."""
+def test_more_sigterms_change_nothing(daemons: Daemons) -> None:
+    """Not even when one comes in the last moments, after the event loop."""
     slow = executable(daemons.directory / "slow", "sleep 0.3")
     pid = daemons.directory / "pid"
     daemon = daemons.serve(instance(f"notify_stop {slow}"), "-p", str(pid)).enters("MASTER")
@@ -257,6 +259,51 @@ def test_many_reloads_at_once_and_one_at_the_end(daemons: Daemons) -> None:
 
 
 @root
+def test_a_second_sigterm_does_not_wait_for_a_successor(daemons: Daemons) -> None:
+    """At 10 s a handover would take 3 s; asked again, the daemon lets go at once, with one priority 0 in all."""
+    daemon = daemons.serve(instance("advert_int 10", "priority 255")).enters("MASTER")
+    with Capture(daemons.peer) as capture:
+        daemon.send(signal.SIGTERM).says("sent 0 priority")
+        assert VIP in daemons.namespace.addresses()
+        daemon.send(signal.SIGTERM)
+        assert daemon.wait() == 0
+        assert [priority for _, priority in advertisements(capture)].count(0) == 1
+    assert "no successor" in daemon.text
+    assert daemons.namespace.addresses() == {OWN}
+
+
+@root
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_the_engine_is_started_again(daemons: Daemons, number: int) -> None:
+    """A dead engine: its addresses go, another takes its place, and the pid file follows."""
+    vrrp_pid = daemons.directory / "vrrp_pid"
+    daemon = daemons.start(instance(), "-r", str(vrrp_pid)).enters("MASTER")
+    first = int(vrrp_pid.read_text())
+    os.kill(first, number)
+    daemon.says(f"the engine failed: .*its process {first} has ended")
+    daemon.enters("BACKUP", count=2).enters("MASTER", count=2)
+    second = int(vrrp_pid.read_text())
+    assert second != first
+    assert daemon.status()["daemon"]["engine_pid"] == second
+    assert VIP in daemons.namespace.addresses()
+    assert daemon.end() == 0
+    assert daemons.namespace.addresses() == {OWN}
+
+
+@root
+def test_control_dies_and_the_engine_lets_go(daemons: Daemons) -> None:
+    """Nobody is left to tell it anything: priority 0, the address gone, and no process remains."""
+    daemon = daemons.start(instance()).enters("MASTER")
+    engine = daemon.status()["daemon"]["engine_pid"]
+    with Capture(daemons.peer) as capture:
+        os.kill(daemon.pid, signal.SIGKILL)
+        daemon.wait()
+        until(lambda: not alive(engine), "the engine ends")
+        assert [priority for _, priority in advertisements(capture)][-1] == 0
+    assert daemons.namespace.addresses() == {OWN}
+
+
+@root
 def test_into_the_background(daemons: Daemons) -> None:
     """The starter returns when the daemon serves; the pid files name it and go with it."""
     pid, vrrp_pid = daemons.directory / "pid", daemons.directory / "vrrp.pid"
@@ -266,8 +313,10 @@ def test_into_the_background(daemons: Daemons) -> None:
     assert starter.wait() == 0
     number = int(pid.read_text())
     try:
-        assert int(vrrp_pid.read_text()) == number != starter.pid
+        engine = int(vrrp_pid.read_text())
+        assert len({engine, number, starter.pid}) == 3
         assert alive(number)
+        assert alive(engine)
         assert Path(f"/proc/{number}/cwd").readlink() == Path("/")
         log = daemons.directory / "daemon.log"
         until(lambda: "Entering MASTER STATE" in log.read_text(), "it is MASTER")
@@ -279,7 +328,7 @@ def test_into_the_background(daemons: Daemons) -> None:
         until(lambda: "Reload complete" in log.read_text(), "it reads the same file again")
     finally:
         os.kill(number, signal.SIGTERM)
-        until(lambda: not alive(number), "it ends")
+        until(lambda: not alive(number) and not alive(engine), "they end")
     assert not pid.exists()
     assert not vrrp_pid.exists()
     assert daemons.namespace.addresses() == {OWN}

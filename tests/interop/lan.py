@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from tests.interop.capture import Capture
 from tests.interop.wire import IPAddress
-from tests.netns import PATIENCE_S, Namespace, until
+from tests.netns import PATIENCE_S, Namespace, process_tree, until
 
 
 class Program(enum.StrEnum):
@@ -28,20 +28,6 @@ class Program(enum.StrEnum):
 
     KEEPALIVED = "keepalived"
     PYVRRP = "pyvrrp"
-
-
-def process_tree(pid: int) -> list[int]:
-    """A process and all its descendants, parents first."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):  # it may end while we look
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                children.setdefault(parent, []).append(int(entry.name))
-    tree = [pid]
-    for member in tree:
-        tree.extend(children.get(member, ()))
-    return tree
 
 
 class Daemon:
