@@ -12,7 +12,8 @@ from pyvrrp.errors import DropReason, PacketError
 from pyvrrp.net.system import AdvertisementSocket, Datagram, Link
 from pyvrrp.protocol.constants import IPAddress
 from pyvrrp.protocol.events import AdvertisementReceived
-from pyvrrp.protocol.receive import Notice, Receiver, receive
+from pyvrrp.protocol.headers import IpHeader
+from pyvrrp.protocol.receive import Notice, Received, Receiver, receive
 
 if TYPE_CHECKING:
     from pyvrrp.engine.batch import Batch
@@ -66,7 +67,7 @@ class Listener:
     Attributes:
         interface: Name of the interface.
         index: Its index; a recreated interface needs another socket.
-        changed: A packet may have moved a deadline since this was last looked at.
+        changed: A packet has moved a deadline to an earlier time since this was last looked at.
         group: Multicast group, None in unicast mode.
         own: Own address in unicast mode, None in multicast mode.
         counters: Dropped packets that belong to no virtual router here, by reason.
@@ -75,6 +76,7 @@ class Listener:
     """
 
     __slots__ = (
+        "_passed",
         "_receivers",
         "changed",
         "complaints",
@@ -98,6 +100,7 @@ class Listener:
         self.own: IPAddress | None = None
         self.runners: dict[int, InstanceRunner] = {}
         self._receivers: dict[int, Receiver] = {}
+        self._passed: dict[int, tuple[bytes, IpHeader, Received]] = {}
         self.counters: Counter[str] = Counter()
         self.complaints = Complaints()
 
@@ -106,6 +109,7 @@ class Listener:
         vrid = runner.settings.router.vrid
         self.runners[vrid] = runner
         self._receivers[vrid] = runner.receiver
+        self._passed.pop(vrid, None)
         if runner.settings.unicast_peers:
             self.own = runner.source
 
@@ -114,6 +118,7 @@ class Listener:
         vrid = runner.settings.router.vrid
         if self.runners.get(vrid) is runner:
             del self.runners[vrid], self._receivers[vrid]
+            self._passed.pop(vrid, None)
 
     @property
     def destination(self) -> tuple[str, IPAddress | None]:
@@ -154,7 +159,7 @@ class Listener:
         if meant != self.destination and meant in served:
             return
         try:
-            received = receive(datagram.payload, header, self._receivers)
+            received = self._check(datagram.payload, header)
         except PacketError as error:
             self._drop(error, header.source, now_us, batch)
             return
@@ -166,8 +171,21 @@ class Listener:
             runner.count(f"noticed-{notice.value}")
             make = partial(_noticed, runner.settings.name, notice, header.source, received.explain(notice))
             self.complaints.add((runner.settings.name, notice.value), now_us, make, batch)
-        self.changed = True
+        before_us = runner.next_deadline_us
         runner.tell(AdvertisementReceived(received.advertisement, header.source), now_us, batch)
+        after_us = runner.next_deadline_us
+        if before_us is None or after_us is None or after_us < before_us:
+            self.changed = True  # else the engine wakes at the old deadline and looks again: that costs less
+
+    def _check(self, payload: bytes, header: IpHeader) -> Received:
+        """The receive checks; octets that passed them a moment ago pass again (one packet for each VRID is kept)."""
+        vrid = payload[1] if len(payload) > 1 else 0
+        known = self._passed.get(vrid)
+        if known is not None and known[0] == payload and known[1] == header:
+            return known[2]
+        received = receive(payload, header, self._receivers)
+        self._passed[vrid] = (payload, header, received)
+        return received
 
     def _drop(self, error: PacketError, source: IPAddress | None, now_us: int, batch: Batch) -> None:
         runner = None if error.vrid is None else self.runners.get(error.vrid)

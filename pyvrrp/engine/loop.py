@@ -87,6 +87,7 @@ class Engine:
         self._draining = False
         self._monitor = system.monitor()
         self._next_scan_us: int | None = None
+        self._scanned = False
         self._next_audit_us = system.now_us() + AUDIT_US
         self._reopen_us: int | None = None
         self.stopped = False
@@ -353,15 +354,18 @@ class Engine:
 
     def _wake_due(self, now_us: int) -> None:
         if self._next_scan_us is not None and now_us >= self._next_scan_us:
+            self._scanned = True
             for runner in (*self._runners.values(), *self._leaving):
                 deadline_us = runner.next_deadline_us
                 if deadline_us is not None and now_us >= deadline_us:
                     runner.wake(now_us, self._batch)
 
     def _next_deadline_us(self) -> int | None:
-        self._leaving = [runner for runner in self._leaving if runner.next_deadline_us is not None]
-        deadlines = [runner.next_deadline_us for runner in (*self._runners.values(), *self._leaving)]
-        self._next_scan_us = min((at for at in deadlines if at is not None), default=None)
+        if self._scanned:  # else no deadline has moved to an earlier time, and to look at all of them costs
+            self._scanned = False
+            self._leaving = [runner for runner in self._leaving if runner.next_deadline_us is not None]
+            deadlines = [runner.next_deadline_us for runner in (*self._runners.values(), *self._leaving)]
+            self._next_scan_us = min((at for at in deadlines if at is not None), default=None)
         others = [listener.complaints.next_deadline_us for listener in self._listeners.values()]
         candidates = (self._next_scan_us, self._announcer.next_deadline_us, self._reopen_us, self._next_audit_us)
         return min((at for at in (*candidates, *others) if at is not None), default=None)
