@@ -184,8 +184,8 @@ def _run(options: argparse.Namespace) -> int:
         return EXIT_OK
     if options.signum is not None:
         return _print_signal(options.signum)
-    if (namespace := _namespace_of(options)) is not None:
-        _enter_namespace(namespace)
+    if options.namespace is not None:
+        _enter_namespace(options.namespace)
     if options.config_test is not None:
         return _test(options)
     return _serve(options)
@@ -197,19 +197,6 @@ def _print_signal(name: str) -> int:
         return EXIT_FATAL
     print(int(SIGNALS[name]))
     return EXIT_OK
-
-
-def _namespace_of(options: argparse.Namespace) -> str | None:
-    """The network namespace that the command line or else the file names."""
-    from pyvrrp.config.load import load  # noqa: PLC0415  not for `--help`
-
-    if options.namespace is not None:
-        named: str = options.namespace
-        return named
-    try:
-        return load(options.use_file).configuration.globals.net_namespace
-    except ConfigError:
-        return None  # whoever needs the file says so
 
 
 def _enter_namespace(name: str) -> None:
@@ -234,9 +221,19 @@ def _load(path: Path) -> Parsed:
     return load(path, interfaces=_interface_names())
 
 
+def _load_first(options: argparse.Namespace) -> Parsed:
+    """Read the configuration, in the network namespace that it names if the command line names none."""
+    parsed = _load(options.use_file)
+    named = parsed.configuration.globals.net_namespace
+    if named is None or options.namespace is not None:
+        return parsed
+    _enter_namespace(named)
+    return _load(options.use_file)  # its interfaces are others
+
+
 def _test(options: argparse.Namespace) -> int:
     try:
-        parsed = _load(options.use_file)
+        parsed = _load_first(options)
     except ConfigError as error:
         lines, code = [str(error)], EXIT_NO_CONFIG
     else:
@@ -259,7 +256,7 @@ def _serve(options: argparse.Namespace) -> int:
 
     _occupy_standard_descriptors()
     try:
-        parsed = _load(options.use_file)
+        parsed = _load_first(options)
     except ConfigError as error:
         print(f"pyvrrp: {error}", file=sys.stderr)
         return EXIT_NO_CONFIG
