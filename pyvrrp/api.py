@@ -49,10 +49,13 @@ class Instance:
     Entering starts it as BACKUP (as MASTER with priority 255); leaving sends priority 0 if it is MASTER and removes the
     addresses. Iterating gives its transitions, the first one included; the iteration ends when it has stopped.
 
+    Addresses that a killed program left with pyvrrp's mark are removed at the start. Unlike with the daemon, nothing
+    keeps two programs from running one virtual router on one host, and SIGTERM is yours to handle.
+
     Args:
         interface: Interface of the advertisements.
         vrid: Virtual Router Identifier, 1-255.
-        addresses: Virtual addresses, with prefix length (`192.0.2.100/24`) or without; all of one family.
+        addresses: Virtual addresses, with prefix length (`192.0.2.100/24`), else a host's (/32, /128); one family.
         priority: 1-254, or 255 for the owner of the addresses.
         version: VRRP version; 2 is IPv4 only.
         advertisement_interval_s: Seconds; whole ones in version 2, hundredths in version 3.
@@ -123,6 +126,7 @@ class Instance:
             excluded=others,
             source=own,
             unicast_peers=peers,
+            check_unicast_source=True,
             auth_type=AUTH_NONE if secret is None else AUTH_PASS,
             auth_data=b"" if secret is None else secret.ljust(AUTH_DATA_LENGTH, b"\0"),
         )
@@ -155,6 +159,7 @@ class Instance:
                 require_capabilities()
                 self._system = LinuxSystem()
                 on_failure.callback(self._system.close)
+            self._remove_leftovers(self._system)
             engine = Engine(self._system, self._hear)
             self._resources = on_failure.pop_all()
         self._driver = EngineDriver(engine, self._system, asyncio.get_running_loop(), self._crashed)
@@ -250,6 +255,13 @@ class Instance:
             except Exception as error:  # noqa: BLE001  the caller's fault must not end the virtual router
                 loop = asyncio.get_running_loop()
                 loop.call_exception_handler({"message": f"on_report of {self.settings.name}", "exception": error})
+
+    def _remove_leftovers(self, system: System) -> None:
+        """What a killed program left with our mark must be gone before the first advertisement."""
+        names = {link.name: link.index for link in system.links()}
+        marked = {(one.index, one.address) for one in system.addresses() if one.protocol == ADDRESS_PROTOCOL}
+        wanted = (*self.settings.vips, *self.settings.excluded)
+        system.remove([one for one in wanted if (names.get(one.interface), one.address) in marked])
 
     def _not_native(self, system: System) -> list[VirtualAddress]:
         """Its addresses, without those of an owner that were there before: they lack our mark."""

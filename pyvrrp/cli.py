@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -152,10 +153,10 @@ def _add_run(commands: Any) -> None:
     add("-G", "--no-syslog", action="store_true", help="do not log to syslog")
     add("--log-format", choices=("console", "json", "keepalived"), help="how lines look (console)")
     add("-t", "--config-test", metavar="FILE", nargs="?", const="", help="only check the configuration")
-    add("--strict", action="store_true", help="refuse a configuration of which anything would be dropped")
+    add("--strict", action="store_true", help="refuse a configuration with a mistake in it, rather than run the rest")
     add("-p", "--pid", metavar="FILE", type=Path, help="pid file")
     add("-r", "--vrrp_pid", metavar="FILE", type=Path, help="pid file of the VRRP process")
-    add("--name", help="name of this daemon, for several in one network namespace")
+    add("--name", help="name of this daemon, for several in one network namespace (that of the -p file)")
     add("--runtime-dir", metavar="DIR", type=Path, help="where running daemons keep what they know (/run/pyvrrp)")
     add("-s", "--namespace", metavar="NAME", help="network namespace to run in, as in `ip netns`")
     add("-u", "--umask", metavar="MODE", type=_octal, help="file mode creation mask")
@@ -251,10 +252,10 @@ def _test(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from pyvrrp.daemon.daemonise import Readiness, daemonise  # noqa: PLC0415  not for `--help`
+    from pyvrrp.daemon.daemonise import Readiness, daemonise, occupy_standard_descriptors  # noqa: PLC0415  not for `--help`
     from pyvrrp.daemon.pidfile import running_pid  # noqa: PLC0415
 
-    _occupy_standard_descriptors()
+    occupy_standard_descriptors()  # or a pid file could get the number of standard error, and the log be written there
     try:
         parsed = _load_first(options)
     except ConfigError as error:
@@ -282,13 +283,6 @@ def _serve(options: argparse.Namespace) -> int:
         readiness.failed(_exit_code(error), f"pyvrrp: {_words(error)}")
         print(f"pyvrrp: {_words(error)}", file=sys.stderr)
         return _exit_code(error)
-
-
-def _occupy_standard_descriptors() -> None:
-    """Started with standard error closed, a pid file could get its number, and the log would be written there."""
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
-    os.close(descriptor)
 
 
 def _settle_paths(options: argparse.Namespace, parsed: Parsed) -> None:
@@ -334,7 +328,7 @@ def _in_the_background(options: argparse.Namespace, parsed: Parsed, readiness: R
 
     reset_signals()
     signal.pthread_sigmask(signal.SIG_BLOCK, SUPERVISED_SIGNALS)  # until there are handlers
-    stem = options.pid.stem if options.pid else "pyvrrp"
+    stem = re.sub(r"[^\w.+-]", "_", options.pid.stem, flags=re.ASCII)[:64] if options.pid else "pyvrrp"
     name = options.name or parsed.configuration.globals.instance_name or stem
     with ExitStack() as stack:
         if options.pid is not None:

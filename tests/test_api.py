@@ -15,7 +15,7 @@ import pyvrrp
 from pyvrrp import Cause, NotPermitted, State, Transition, UsageError, VrrpError
 from pyvrrp.engine.streams import Dropped, Remarked, Report
 from pyvrrp.net.simulated import World
-from pyvrrp.net.system import Datagram
+from pyvrrp.net.system import ADDRESS_PROTOCOL, Datagram
 from pyvrrp.protocol.advertisement import Advertisement, encode
 from pyvrrp.protocol.constants import GROUP_V4, Family
 from pyvrrp.protocol.headers import IpHeader
@@ -338,6 +338,20 @@ def test_without_the_right_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> No
 
     with pytest.raises(NotPermitted, match="CAP_NET_RAW"):
         asyncio.run(scene())
+
+
+def test_leftovers_of_a_killed_program_go_first() -> None:
+    """Its own, by the mark; what an operator put there stays."""
+    stage = Stage()
+    stage.system.add_address("eth0", ip_interface(VIP), ADDRESS_PROTOCOL)
+    stage.system.add_address("eth0", ip_interface("192.0.2.77/24"))
+
+    async def scene() -> None:
+        async with stage.running():
+            assert not stage.has_vip()
+            assert stage.system.has_address(ip_address("192.0.2.77"))
+
+    play(stage.world, scene())
 
 
 def test_drain_serves_until_nobody_takes_over() -> None:

@@ -85,7 +85,7 @@ def daemonise(*, directory: str = "/", umask: int | None = None) -> Readiness:
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None and asyncio._get_running_loop() is not None:  # noqa: SLF001  the public one raises instead
         raise UsageError("daemonise comes before the event loop: starter and daemon would share it")
-    _occupy_standard_descriptors()
+    occupy_standard_descriptors()
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             with contextlib.suppress(OSError, ValueError):  # closed by whoever started us
@@ -116,7 +116,7 @@ def daemonise(*, directory: str = "/", umask: int | None = None) -> Readiness:
     return readiness
 
 
-def _occupy_standard_descriptors() -> None:
+def occupy_standard_descriptors() -> None:
     """Started with some of 0, 1 and 2 closed, a pipe could get their numbers and be overwritten."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass

@@ -571,7 +571,14 @@ def _open_log_file(path: Path) -> int:
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
     if path.parent.stat().st_mode & stat.S_IWOTH:
         flags |= os.O_NOFOLLOW
-    return os.open(path, flags, 0o644)
+    descriptor = os.open(path, flags, 0o644)
+    found = os.fstat(descriptor)
+    if flags & os.O_NOFOLLOW and (
+        found.st_uid != os.geteuid() or found.st_nlink > 1 or not stat.S_ISREG(found.st_mode)
+    ):
+        os.close(descriptor)
+        raise PermissionError(errno.EPERM, "somebody else put it there", str(path))
+    return descriptor
 
 
 _ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType | None]

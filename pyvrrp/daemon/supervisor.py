@@ -62,6 +62,11 @@ CRASHES_MAX: Final = 5
 
 CRASH_WINDOW_S: Final = 60.0
 
+HOUSEKEEPING_S: Final = 60.0
+
+_ALIVE: Final = -1
+"""Token of a question that only asks for a sign of life."""
+
 EXIT_INTERNAL: Final = 70
 """keepalived's code, from sysexits.h: a fault of the program itself."""
 
@@ -175,8 +180,9 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._stopped = asyncio.Event()
         self._hurried = False
+        self._answered = True
         self._code = 0
-        self._started_s = time.time()
+        self._started_s = time.monotonic()
         self._warnings: list[str] = []
         self._reloading = asyncio.Lock()
         self._reload_waits = False
@@ -245,7 +251,7 @@ class Supervisor:
             "engine_pid": getattr(self._driver, "pid", os.getpid()),
             "name": self._runtime.name if self._runtime is not None else None,
             "config": self._options.source,
-            "up_s": round(time.time() - self._started_s, 3),
+            "up_s": round(time.monotonic() - self._started_s, 3),
             "warnings": list(self._warnings),
         }
         return as_json(answer, self._tracking.checks, daemon, time.time())
@@ -319,10 +325,25 @@ class Supervisor:
             except VrrpError as error:
                 self._log.error(f"{error}; nobody can ask this daemon for its status")
                 self._warnings.append(str(error))
-        self._keep(self._sd.run_watchdog(), "watchdog")
+        self._keep(self._sd.run_watchdog(self._is_alive), "watchdog")
+        self._keep(self._look_after(), "housekeeping")
         self._options.ready()
         await self._sd.ready(self._summary())
         self._log.info("Startup complete", instances=len(self._known))
+
+    def _is_alive(self) -> bool:
+        """The engine has answered since it was last asked; it is asked anew."""
+        answered, self._answered = self._answered, False
+        self._command(Ask(_ALIVE))
+        return answered
+
+    async def _look_after(self) -> None:
+        """Say now and then what was kept back of lines that a peer can repeat."""
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_S)
+            for kept_back in self._limiter.pending(self._system.now_us()):
+                peer = f" from {kept_back.peer}" if kept_back.peer else ""
+                self._log.warning(f"{kept_back.count} more lines were not shown{peer}: {kept_back.cause}")
 
     def _keep(self, work: Coroutine[Any, Any, Any], name: str) -> None:
         """Run a task to the daemon's end at most; one that fails is said, never lost."""
@@ -354,12 +375,16 @@ class Supervisor:
         policy = ScriptPolicy.of(configuration.globals)
         configuration = self._without_broken_scripts(configuration, policy, at_start=at_start)
         plan = self._tracking.plan(configuration)
-        settings = [
-            engine_settings(instance, self._interface_of(instance), plan.awaited(instance.name))
-            for instance in configuration.instances
-        ]
         others = self._runtime.others() if self._runtime is not None else ()
         refused: dict[str, str] = {}
+        settings: list[InstanceSettings] = []
+        for instance in configuration.instances:
+            try:
+                interface = self._interface_of(instance)
+            except ConfigError as error:
+                refused[instance.name] = str(error)
+            else:
+                settings.append(engine_settings(instance, interface, plan.awaited(instance.name)))
         for one in settings:
             try:
                 one.check()
@@ -371,7 +396,7 @@ class Supervisor:
                 f"{other.pid} (daemon {other.name})"
             )
         kept = tuple(one for one in settings if one.name not in refused)
-        if settings and not kept:
+        if configuration.instances and not kept:
             refused[""] = "no instance is left to run"
         if refused and not (at_start and kept):
             raise ConfigError("\n".join(refused.values()))
@@ -543,6 +568,7 @@ class Supervisor:
     def _hear(self, report: Report) -> None:
         match report:
             case Status(token):
+                self._answered = True
                 if token == 0:
                     self._save(known.settings for known in self._known.values())
                 elif (future := self._answers.get(token)) is not None and not future.done():

@@ -81,9 +81,6 @@ def _entered(name: str, transition: Transition) -> Iterator[Line]:
     explanation = _explanation(name, transition)
     if explanation:
         yield Line("debug" if transition.cause is Cause.STARTUP else "info", explanation, {"instance": name})
-    farewell = transition.previous is State.MASTER and transition.state in {State.INITIALIZE, State.FAULT}
-    if farewell and transition.cause not in {Cause.HANDED_OVER, Cause.NO_SUCCESSOR}:  # there it was said beforehand
-        yield Line("info", f"({name}) sent 0 priority", {"instance": name})
     if transition.state is State.INITIALIZE:
         yield Line("info", f"({name}) Stopped", fields | {"reason": transition.reason})
         return
@@ -137,15 +134,17 @@ def _remarked(name: str, remark: Remark, own: Own) -> Line:
             theirs = f"({name}) {who} received priority 0 {what}"
             return Line("info", f"{theirs} from {remark.peer}", fields | {"message": theirs}, limited)
         case Note.NEW_MASTER:
-            return Line("info", f"({name}) master set to {remark.peer}", fields | {"peer_priority": remark.priority})
+            return Line(
+                "info", f"({name}) master set to {remark.peer}", fields | {"peer_priority": remark.priority}, limited
+            )
         case Note.INTERVAL_LEARNED:
             before, after = (remark.before or 0) // 1000, (remark.value_us or 0) // 1000
             text = f"({name}) advertisement interval updated from {before}ms to {after}ms by master"
-            return Line("info", text, fields)
+            return Line("info", text, fields, limited)
         case Note.PREEMPT_DELAY_STARTED:
-            return Line("info", f"({name}) start preempt delay ({seconds:.6f})", fields)
+            return Line("info", f"({name}) start preempt delay ({seconds:.6f})", fields, limited)
         case Note.PREEMPT_DELAY_STOPPED:
-            return Line("debug", f"({name}) stop preempt delay", fields)
+            return Line("debug", f"({name}) stop preempt delay", fields, limited)
         case Note.PRIORITY:
             text = f"({name}) Changing effective priority from {remark.before} to {remark.priority}"
             return Line("info", text, fields | {"priority": remark.priority})
@@ -154,7 +153,9 @@ def _remarked(name: str, remark: Remark, own: Own) -> Line:
         case Note.FAULT_CLEARED:
             return Line("info", f"({name}) a fault is gone, what remains: {remark.detail}", fields)
         case Note.HANDOVER:
-            return Line("info", f"({name}) sent 0 priority", fields | {"serves_on_s": seconds})
+            return Line("debug", f"({name}) serving until a successor is heard, {seconds:g} s at most", fields)
+        case Note.RELEASE_SENT:
+            return Line("info", f"({name}) sent 0 priority", fields)
         case Note.OVERSLEPT:
             text = f"this process did not run for {seconds:.3f} s; silent until it is clear who is MASTER"
             return Line("warning", f"({name}) {text}", fields)

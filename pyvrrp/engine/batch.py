@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from pyvrrp.engine.streams import KernelFailed, Report
+from pyvrrp.engine.streams import KernelFailed, Remarked, Report
 from pyvrrp.errors import KernelError
 from pyvrrp.net.system import Datagram, System, VirtualAddress
+from pyvrrp.protocol.actions import Note, Remark
+from pyvrrp.protocol.constants import PRIORITY_RELEASE
 
 if TYPE_CHECKING:
     from pyvrrp.engine.instance import InstanceRunner
@@ -30,14 +32,14 @@ class Batch:
 
     def __init__(self) -> None:
         self.applied = False
-        self._sends: list[tuple[InstanceRunner, Sequence[Datagram]]] = []
+        self._sends: list[tuple[InstanceRunner, Sequence[Datagram], int]] = []
         self._addresses: list[tuple[bool, InstanceRunner, VirtualAddress]] = []
         self._announcements: list[tuple[InstanceRunner, int, Sequence[VirtualAddress]]] = []
         self._reports: list[Report] = []
 
-    def send(self, runner: InstanceRunner, datagrams: Sequence[Datagram]) -> None:
-        """Send these advertisements."""
-        self._sends.append((runner, datagrams))
+    def send(self, runner: InstanceRunner, datagrams: Sequence[Datagram], priority: int) -> None:
+        """Send these advertisements, which carry that priority."""
+        self._sends.append((runner, datagrams, priority))
 
     def install(self, runner: InstanceRunner, addresses: Sequence[VirtualAddress]) -> None:
         """Install these addresses."""
@@ -59,8 +61,8 @@ class Batch:
         """Do it all and be empty again."""
         if self._sends:
             sends, self._sends = self._sends, []
-            for runner, datagrams in sends:
-                self._transmit(runner, datagrams)
+            for runner, datagrams, priority in sends:
+                self._transmit(runner, datagrams, priority)
         if self._addresses:
             addresses, self._addresses = self._addresses, []
             self._apply(system, addresses, now_us)
@@ -74,7 +76,7 @@ class Batch:
             for item in reports:
                 report(item)
 
-    def _transmit(self, runner: InstanceRunner, datagrams: Sequence[Datagram]) -> None:
+    def _transmit(self, runner: InstanceRunner, datagrams: Sequence[Datagram], priority: int) -> None:
         listener = runner.listener
         if listener is None:  # the interface is gone: there is nobody to tell
             return
@@ -84,6 +86,12 @@ class Batch:
             runner.count("send-errors")
             if runner.link is not None and runner.link.usable:
                 self.report(KernelFailed(runner.settings.name, error.operation, str(error)))
+            return
+        runner.count("advertisements-sent")
+        if priority == PRIORITY_RELEASE:
+            runner.count("priority-zero-sent")
+            # People read that the goodbye went out, then what became of the router.
+            self._reports.insert(0, Remarked(runner.settings.name, Remark(Note.RELEASE_SENT)))
 
     def _apply(self, system: System, addresses: list[tuple[bool, InstanceRunner, VirtualAddress]], now_us: int) -> None:
         start = 0

@@ -29,7 +29,7 @@ from pyvrrp.protocol.actions import (
 )
 from pyvrrp.protocol.advertisement import Advertisement, encode
 from pyvrrp.protocol.announcing import AnnouncementPlan
-from pyvrrp.protocol.constants import PRIORITY_OWNER, PRIORITY_RELEASE, TTL, Family, IPAddress
+from pyvrrp.protocol.constants import PRIORITY_OWNER, TTL, Family, IPAddress
 from pyvrrp.protocol.events import (
     DeadlineReached,
     Drain,
@@ -307,7 +307,8 @@ class InstanceRunner:
             self._install(new, batch)
             if new:
                 batch.announce(self, settings.announcements.repeat, new)
-            batch.send(self, self._advertisements(self.router.effective_priority))
+            priority = self.router.effective_priority
+            batch.send(self, self._advertisements(priority), priority)
 
     def announce(self, rounds: int, addresses: Sequence[VirtualAddress], now_us: int) -> None:
         """Put announcements on the wire, or into the queue where they are paced."""
@@ -366,10 +367,7 @@ class InstanceRunner:
             case SendAdvertisement(priority):
                 if self.source is None or self.listener is None:
                     return
-                self.count("advertisements-sent")
-                if priority == PRIORITY_RELEASE:
-                    self.count("priority-zero-sent")
-                batch.send(self, self._advertisements(priority))
+                batch.send(self, self._advertisements(priority), priority)
             case InstallVips(missing):
                 self._install([a for a in self._addresses if a.ip in missing] if missing else self._addresses, batch)
             case RemoveVips():

@@ -1,5 +1,5 @@
 """
-The engine: what may never be late. `Engine.step` is one wake-up, `run` drives it in an event loop.
+The engine: what may never be late. `Engine.step` is one wake-up, `EngineDriver` has an event loop make them.
 
 In every wake-up: commands, news of the kernel, then all sockets are read, and only then are deadlines looked at, so
 that no master is declared silent whose advertisement is already here.

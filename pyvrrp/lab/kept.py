@@ -141,6 +141,8 @@ def execute(machine: str, command: Sequence[str]) -> int:
     def body() -> int:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and so would the command
         try:
+            # So that `pyvrrp status` is found where pyvrrp was installed into a virtual environment.
+            os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
             os.execvp(command[0], list(command))  # noqa: S606  no shell is wanted
         except OSError as error:
             print(f"pyvrrp: {command[0]}: {error.strerror}", file=sys.stderr)

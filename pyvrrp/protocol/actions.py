@@ -144,6 +144,7 @@ class Note(enum.StrEnum):
     LOWER_PRIORITY = "lower-priority"
     SAME_ADDRESS = "same-address"
     RELEASE_HEARD = "release-heard"
+    RELEASE_SENT = "release-sent"
     NEW_MASTER = "new-master"
     INTERVAL_LEARNED = "interval-learned"
     PREEMPT_DELAY_STARTED = "preempt-delay-started"

@@ -58,7 +58,7 @@ class AdvertisementReceived:
 
 @dataclass(frozen=True, slots=True)
 class DeadlineReached:
-    """Somebody thinks that `next_deadline()` has come; if it has not, nothing happens."""
+    """Somebody thinks that `next_deadline_us` has come; if it has not, nothing happens."""
 
     on: ClassVar[On] = On.DEADLINE
 

@@ -78,7 +78,6 @@ def texts(found: list[Line]) -> list[str]:
             entered(MASTER, FAULT, Cause.FAULT, detail="interface eth1 is down"),
             [
                 "(V1) entering FAULT state (interface eth1 is down)",
-                "(V1) sent 0 priority",
                 "(V1) Entering FAULT STATE",
             ],
         ),
@@ -87,7 +86,7 @@ def texts(found: list[Line]) -> list[str]:
             ["(V1) entering FAULT state (interface eth1 is down)", "(V1) Entering FAULT STATE"],
         ),
         (entered(FAULT, BACKUP, Cause.RECOVERY), ["(V1) all faults are gone", "(V1) Entering BACKUP STATE"]),
-        (entered(MASTER, INITIALIZE, Cause.SHUTDOWN), ["(V1) sent 0 priority", "(V1) Stopped"]),
+        (entered(MASTER, INITIALIZE, Cause.SHUTDOWN), ["(V1) Stopped"]),
         (entered(BACKUP, INITIALIZE, Cause.SHUTDOWN), ["(V1) Stopped"]),
         (entered(FAULT, INITIALIZE, Cause.SHUTDOWN), ["(V1) Stopped"]),
     ],
@@ -189,7 +188,15 @@ def test_priority_0(own: Own, theirs: str) -> None:
 def test_what_a_peer_can_repeat_is_limited() -> None:
     """By instance and kind; what happens to ourselves is never kept back."""
     limited = {note for note in Note if remarked(note, peer=PEER, priority=1, before=2, value_us=3).repeats}
-    assert limited == {Note.LOWER_PRIORITY, Note.SAME_ADDRESS, Note.RELEASE_HEARD}
+    assert limited == {
+        Note.LOWER_PRIORITY,
+        Note.SAME_ADDRESS,
+        Note.RELEASE_HEARD,
+        Note.NEW_MASTER,
+        Note.INTERVAL_LEARNED,
+        Note.PREEMPT_DELAY_STARTED,
+        Note.PREEMPT_DELAY_STOPPED,
+    }
     assert not any(line.repeats for line in entered(MASTER, BACKUP, Cause.HIGHER_PRIORITY, peer=PEER))
 
 
@@ -276,3 +283,9 @@ def test_notify_scripts() -> None:
     assert words.of_notify(dropped) == Line(
         "warning", "(V1) notify MASTER: not told: the daemon stops", {"instance": "V1", "state": "MASTER"}
     )
+
+
+def test_the_goodbye_is_told_when_it_went_out() -> None:
+    """A state alone does not say so: the interface may have been gone."""
+    assert remarked(Note.RELEASE_SENT).text == "(V1) sent 0 priority"
+    assert remarked(Note.HANDOVER, value_us=1_010_000).text == "(V1) serving until a successor is heard, 1.01 s at most"
