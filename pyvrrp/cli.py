@@ -36,6 +36,7 @@ EXIT_OK: Final = 0
 EXIT_FATAL: Final = 1  # also an option that does not exist
 EXIT_CONFIG: Final = 2
 EXIT_NO_PERMISSION: Final = 4
+EXIT_MISTAKE: Final = 5  # of --config-test
 EXIT_NO_CONFIG: Final = 6
 EXIT_INTERNAL: Final = 70
 
@@ -238,7 +239,9 @@ def _test(options: argparse.Namespace) -> int:
     except ConfigError as error:
         lines, code = [str(error)], EXIT_NO_CONFIG
     else:
-        lines, code = [str(complaint) for complaint in parsed.complaints], parsed.exit_code
+        troubles = _script_troubles(parsed)
+        lines = [*map(str, parsed.complaints), *troubles]
+        code = parsed.exit_code or (EXIT_MISTAKE if troubles else EXIT_OK)
     if options.config_test:
         try:
             with Path(options.config_test).open("a", encoding="utf-8", errors="backslashreplace") as report:
@@ -249,6 +252,21 @@ def _test(options: argparse.Namespace) -> int:
         for line in lines:
             print(line, file=sys.stderr)
     return code
+
+
+def _script_troubles(parsed: Parsed) -> list[str]:
+    """Check scripts that a start would leave out: missing, not executable, or not safe to be run as root."""
+    from pyvrrp.trackers.children import ScriptPolicy, command_trouble  # noqa: PLC0415  not for `--help`
+
+    try:
+        policy = ScriptPolicy.of(parsed.configuration.globals)
+    except ConfigError as error:
+        return [str(error)]
+    return [
+        f"{script.place}: track script {script.name}: {trouble}"
+        for script in parsed.configuration.scripts
+        if script.command is not None and (trouble := command_trouble(script.command, policy))
+    ]
 
 
 def _serve(options: argparse.Namespace) -> int:

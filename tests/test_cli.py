@@ -131,6 +131,17 @@ def test_a_good_file(tmp_path: Path, capsys: Capsys) -> None:
     assert run(capsys, "run", "--config-test", "--use-file", str(file), "-P", "-D", "--snmp") == (0, "", "")
 
 
+def test_a_script_that_is_missing(write: Write, capsys: Capsys) -> None:
+    """A start would leave the check out; keepalived's `-t` ends with 5 for it too."""
+    script = "vrrp_script chk {\n    script /nowhere/check\n}\n"
+    secure = "global_defs {\n    enable_script_security\n    script_user root\n}\n"
+    file = write(secure + script + instance("track_script {", "    chk", "}"))
+    found, _, err = run(capsys, "run", "-t", "-f", str(file))
+    assert found == 5
+    assert f"{file}:5:" in err
+    assert "track script chk: cannot run /nowhere/check: No such file or directory" in err
+
+
 @pytest.mark.parametrize(
     ("text", "line", "word", "code"),
     [
