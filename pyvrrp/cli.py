@@ -15,9 +15,10 @@ import re
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from pyvrrp.errors import ConfigError, NotPermitted, VrrpError
 from pyvrrp.version import __version__
@@ -31,6 +32,11 @@ DEFAULT_CONFIG: Final = Path("/etc/keepalived/keepalived.conf")
 PID_FILES: Final = Path("/run")
 
 DEFAULT_LOG_FILE: Final = "/tmp/keepalived.log"  # noqa: S108  keepalived's own place
+
+ORPHAN_S: Final = 5.0
+"""How long to wait for the engine of a dead predecessor; a handover takes 3 s at most."""
+
+T = TypeVar("T")
 
 EXIT_OK: Final = 0
 EXIT_FATAL: Final = 1  # also an option that does not exist
@@ -280,10 +286,9 @@ def _serve(options: argparse.Namespace) -> int:
         print(f"pyvrrp: {error}", file=sys.stderr)
         return EXIT_NO_CONFIG
     _settle_paths(options, parsed)
-    for path in (options.pid, options.vrrp_pid):
-        if path is not None and running_pid(path) is not None:
-            print("daemon is already running", file=sys.stderr)
-            return EXIT_OK
+    if options.pid is not None and (pid := running_pid(options.pid)) is not None and _is_alive(pid):
+        print("daemon is already running", file=sys.stderr)
+        return EXIT_OK
     if parsed.fatal or (options.strict and parsed.drops):
         for complaint in parsed.complaints:
             print(complaint, file=sys.stderr)
@@ -350,8 +355,9 @@ def _in_the_background(options: argparse.Namespace, parsed: Parsed, readiness: R
     name = options.name or parsed.configuration.globals.instance_name or stem
     with ExitStack() as stack:
         if options.pid is not None:
-            stack.enter_context(PidFile.claim(options.pid))
-        runtime = stack.enter_context(RuntimeDirectory.acquire(base_directory(options.runtime_dir), name))
+            stack.enter_context(_when_free(lambda: PidFile.claim(options.pid)))
+        base = base_directory(options.runtime_dir)
+        runtime = stack.enter_context(_when_free(lambda: RuntimeDirectory.acquire(base, name)))
         engine_name = "keepalived_vrrp" if _called_keepalived() else "pyvrrp_engine"
         first = process.start(engine_name)
         vrrp_pid = None
@@ -370,6 +376,24 @@ def _in_the_background(options: argparse.Namespace, parsed: Parsed, readiness: R
             return again
 
         return _control(options, parsed, readiness, runtime, engine)
+
+
+def _is_alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def _when_free(claim: Callable[[], T]) -> T:
+    """Claim what the engine of a control process that was killed still holds: it hands over, and ends in a moment."""
+    from pyvrrp.daemon.runtime import AlreadyRunning  # noqa: PLC0415  as above
+
+    end = time.monotonic() + ORPHAN_S
+    while True:
+        try:
+            return claim()
+        except AlreadyRunning as error:
+            if error.pid is None or _is_alive(error.pid) or time.monotonic() >= end:
+                raise
+        time.sleep(0.02)
 
 
 def _control(

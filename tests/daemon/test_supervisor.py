@@ -114,7 +114,7 @@ def test_more_sigterms_change_nothing(daemons: Daemons) -> None:
     daemon.send(signal.SIGTERM)
     while daemon.process.poll() is None:
         daemon.send(signal.SIGTERM)
-    assert daemon.wait() == 0
+    assert daemon.wait() == 0, daemon.text
     assert daemons.namespace.addresses() == {OWN}
     assert not pid.exists()
 
@@ -301,6 +301,21 @@ def test_control_dies_and_the_engine_lets_go(daemons: Daemons) -> None:
         until(lambda: not alive(engine), "the engine ends")
         assert [priority for _, priority in advertisements(capture)][-1] == 0
     assert daemons.namespace.addresses() == {OWN}
+
+
+@root
+def test_a_successor_waits_for_the_orphaned_engine(daemons: Daemons) -> None:
+    """Control is killed; whoever is started at once must not take its engine, which hands over, for a daemon."""
+    options = ("-p", str(daemons.directory / "pid"))
+    first = daemons.start(instance("advert_int 10", "priority 255"), *options).enters("MASTER")
+    engine = first.status()["daemon"]["engine_pid"]
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    assert alive(engine)
+    second = daemons.start(instance("advert_int 10", "priority 255"), *options).enters("MASTER")
+    assert not alive(engine)
+    assert VIP in daemons.namespace.addresses()
+    assert second.end() == 0
 
 
 @root
