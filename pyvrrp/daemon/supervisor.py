@@ -64,6 +64,8 @@ CRASH_WINDOW_S: Final = 60.0
 
 HOUSEKEEPING_S: Final = 60.0
 
+GRACE_S: Final = 0.1
+
 _ALIVE: Final = -1
 """Token of a question that only asks for a sign of life."""
 
@@ -522,6 +524,8 @@ class Supervisor:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 await self._stopped.wait()
         except TimeoutError:
+            await asyncio.sleep(GRACE_S)  # a loop kept busy by a flood of signals sees its answer and the timer at once
+        if not self._stopped.is_set():
             self._log.error(f"the engine did not stop within {ANSWER_TIMEOUT_S:g} s")
             self._code = self._code or EXIT_INTERNAL
             if self._driver is not None:
