@@ -138,7 +138,9 @@ class _Child:
 
     def _crashed(self, error: Exception) -> None:
         self._error = error
-        self._pipe.send(VrrpError("".join(traceback.format_exception(error))))
+        failure = VrrpError(f"{type(error).__name__}: {error}")  # a class that can be read at the other end
+        failure.add_note("".join(traceback.format_exception(error)))
+        self._pipe.send(failure)
         self._loop.stop()
 
 
