@@ -23,9 +23,6 @@ from typing import Final, Self
 from pyvrrp.daemon.runtime import AlreadyRunning, is_locked, is_same_file, lock_file, read_pid, refusal
 from pyvrrp.errors import KernelError
 
-KEEPALIVED_PID_FILE: Final = Path("/run/keepalived.pid")
-KEEPALIVED_VRRP_PID_FILE: Final = Path("/run/vrrp.pid")
-
 _NAMES: Final = frozenset({"keepalived", "keepalived_vrrp", "pyvrrp"})
 _ATTEMPTS: Final = 100
 

@@ -30,7 +30,6 @@ from pyvrrp.daemon.sd_notify import SdNotify
 from pyvrrp.daemon.status import as_json
 from pyvrrp.daemon.tracking import Plan, Tracking
 from pyvrrp.daemon.translate import claims, engine_settings, family_of, installed
-from pyvrrp.engine.instance import Key
 from pyvrrp.engine.loop import Engine, EngineDriver
 from pyvrrp.engine.streams import (
     Ask,
@@ -125,13 +124,6 @@ class _Known:
     settings: InstanceSettings
     priority: int
     state: State = State.INITIALIZE
-
-    @property
-    def key(self) -> Key:
-        """What makes it the same over a reload, for the engine too; its name does not."""
-        settings = self.settings
-        source = settings.source if settings.unicast_peers else None
-        return Key(settings.interface, settings.router.family, settings.destination, source, settings.router.vrid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -493,12 +485,12 @@ class Supervisor:
         self._configuration = decided.configuration
         self._notifier.policy = decided.policy
         by_name = {instance.name: instance for instance in decided.configuration.instances}
-        before = {known.key: known for known in self._known.values()}
+        before = {known.settings.key: known for known in self._known.values()}
         self._save([*(known.settings for known in self._known.values()), *decided.settings])
         self._known = {}
         for one in decided.settings:
             known = self._known[one.name] = _Known(by_name[one.name], one, one.router.priority)
-            if (old := before.pop(known.key, None)) is not None:
+            if (old := before.pop(one.key, None)) is not None:
                 known.state = old.state
                 if old.settings.router.priority == one.router.priority:
                     known.priority = old.priority

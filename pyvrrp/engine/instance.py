@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
@@ -12,7 +12,7 @@ from pyvrrp.engine.announcer import Announcer
 from pyvrrp.engine.batch import Batch
 from pyvrrp.engine.inventory import Inventory
 from pyvrrp.engine.listener import Listener
-from pyvrrp.engine.streams import Entered, InstanceSettings, InstanceStatus, Remarked
+from pyvrrp.engine.streams import Entered, InstanceSettings, InstanceStatus, Key, Remarked
 from pyvrrp.net.links import primary_address
 from pyvrrp.net.system import Datagram, Link, VirtualAddress
 from pyvrrp.protocol.actions import (
@@ -62,17 +62,6 @@ _NO_ADDRESS: Final[Mapping[Family, IPAddress]] = {Family.V4: IPv4Address(0), Fam
 def _told(cause: str) -> str:
     """Control's word for a cause; should it be one of ours, the two must not end each other's faults."""
     return f"told:{cause}" if cause in _OWN_CAUSES else cause
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """What makes two instances the same over a reload, and one socket serve several: all but the VRID is its socket."""
-
-    interface: str
-    family: Family
-    destination: IPAddress | None
-    source: IPAddress | None
-    vrid: int
 
 
 class InstanceRunner:
@@ -139,14 +128,7 @@ class InstanceRunner:
     @property
     def key(self) -> Key:
         """What it is known by over a reload."""
-        settings = self.settings
-        return Key(
-            settings.interface,
-            settings.router.family,
-            settings.destination,
-            settings.source if settings.unicast_peers else None,
-            settings.router.vrid,
-        )
+        return self.settings.key
 
     @property
     def receiver(self) -> Receiver:

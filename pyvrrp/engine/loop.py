@@ -14,7 +14,7 @@ from typing import Final
 
 from pyvrrp.engine.announcer import Announcer
 from pyvrrp.engine.batch import Batch
-from pyvrrp.engine.instance import InstanceRunner, Key
+from pyvrrp.engine.instance import InstanceRunner
 from pyvrrp.engine.inventory import Inventory
 from pyvrrp.engine.listener import Listener
 from pyvrrp.engine.streams import (
@@ -23,6 +23,7 @@ from pyvrrp.engine.streams import (
     Command,
     Configure,
     KernelFailed,
+    Key,
     RaiseFault,
     Report,
     SetPriority,
@@ -200,14 +201,12 @@ class Engine:
         old = {runner.key: runner for runner in self._runners.values()}
         kept: dict[str, InstanceRunner] = {}
         for settings in command.instances:
-            fresh = InstanceRunner(settings, self._inventory, self._announcer, now_us)
-            runner = old.pop(fresh.key, None)
+            runner = old.pop(settings.key, None)
             if runner is None:
-                kept[settings.name] = fresh
-            else:
-                if runner.settings != settings:
-                    runner.update(settings, now_us, self._batch)
-                kept[settings.name] = runner
+                runner = InstanceRunner(settings, self._inventory, self._announcer, now_us)
+            elif runner.settings != settings:
+                runner.update(settings, now_us, self._batch)
+            kept[settings.name] = runner
         for runner in old.values():
             runner.stop(now_us, self._batch)
         self._batch.carry_out(self._system, now_us, self._report)

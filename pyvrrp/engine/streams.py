@@ -24,6 +24,17 @@ from pyvrrp.protocol.states import State
 
 
 @dataclass(frozen=True, slots=True)
+class Key:
+    """What makes two instances the same over a reload, and one socket serve several: all but the VRID is its socket."""
+
+    interface: str
+    family: Family
+    destination: IPAddress | None
+    source: IPAddress | None
+    vrid: int
+
+
+@dataclass(frozen=True, slots=True)
 class InstanceSettings:
     """
     All the engine knows of one instance.
@@ -91,6 +102,12 @@ class InstanceSettings:
                 raise UsageError(f"{address} is not of IPv{family:d}, the family of this virtual router")
             if isinstance(address, IPv6Address) and address.scope_id is not None:
                 raise UsageError(f"{address} has a zone; the interface says it")
+
+    @property
+    def key(self) -> Key:
+        """What it is known by over a reload; its name is not."""
+        source = self.source if self.unicast_peers else None
+        return Key(self.interface, self.router.family, self.destination, source, self.router.vrid)
 
     @property
     def destination(self) -> IPAddress | None:
