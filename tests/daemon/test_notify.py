@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,28 +14,11 @@ import pytest
 from pyvrrp.config.model import Command, Notify
 from pyvrrp.daemon import notify as module
 from pyvrrp.daemon.notify import Notification, Notifier, NotifyReport, invocations
+from tests.children import no_child_left
 
 LONG_S = 60.0
 
-
-def our_children() -> set[int]:
-    """Processes, zombies too, whose parent we are."""
-    found = set()
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = status.read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):  # it ended while we looked
-            continue
-        if int(fields[1]) == os.getpid():
-            found.add(int(status.parent.name))
-    return found
-
-
-@pytest.fixture(autouse=True)
-def _no_child_left() -> Iterator[None]:
-    before = our_children()
-    yield
-    assert our_children() <= before
+__all__ = ["no_child_left"]
 
 
 class Stage:

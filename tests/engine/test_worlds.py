@@ -134,8 +134,7 @@ def test_both_families_with_one_vrid(lan: Lan) -> None:
     for host, priority, priority6 in ((a, 200, 100), (b, 100, 200)):
         host.configure(settings(priority=priority), settings("VI_6", priority=priority6, vips=[VIP6]))
     lan.until(lambda: a.is_master() and b.is_master("VI_6"), "both elections")
-    assert a.state("VI_6") is State.BACKUP
-    assert b.state() is State.BACKUP
+    lan.until(lambda: a.state("VI_6") is b.state() is State.BACKUP, "losers yield")
     lan.until(lambda: len(b.sent()) >= 2, "advertisements")
     assert {sent.destination for sent in b.sent()} == {ip_address("ff02::12")}
     assert VIP6 not in a.addresses()
@@ -152,7 +151,8 @@ def test_several_vrids_on_one_socket(lan: Lan) -> None:
             )
         )
     lan.until(lambda: all((a if n % 2 else b).is_master(f"VI_{n}") for n in range(1, 6)), "the elections")
-    assert all((b if n % 2 else a).state(f"VI_{n}") is State.BACKUP for n in range(1, 6))
+    # A loser that had taken over before its better was there hears of it a moment later.
+    lan.until(lambda: all((b if n % 2 else a).state(f"VI_{n}") is State.BACKUP for n in range(1, 6)), "losers yield")
     assert len(a.engine._listeners) == 1
 
 
