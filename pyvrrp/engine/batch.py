@@ -8,16 +8,18 @@ netlink batch, then announcements, then reports. What fails is handed back to it
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from pyvrrp.engine.streams import KernelFailed, Remarked, Report
-from pyvrrp.errors import KernelError
 from pyvrrp.net.system import Datagram, System, VirtualAddress
 from pyvrrp.protocol.actions import Note, Remark
 from pyvrrp.protocol.constants import PRIORITY_RELEASE
 
 if TYPE_CHECKING:
     from pyvrrp.engine.instance import InstanceRunner
+    from pyvrrp.engine.listener import Listener
+
+    _Send: TypeAlias = tuple[InstanceRunner, Sequence[Datagram], int]
 
 
 class Batch:
@@ -26,13 +28,15 @@ class Batch:
 
     Attributes:
         applied: Addresses were changed since somebody last set this to False; what was known of them is old.
+        refused: The same of addresses that the kernel refused to change; their instances have a new deadline.
     """
 
-    __slots__ = ("_addresses", "_announcements", "_reports", "_sends", "applied")
+    __slots__ = ("_addresses", "_announcements", "_reports", "_sends", "applied", "refused")
 
     def __init__(self) -> None:
         self.applied = False
-        self._sends: list[tuple[InstanceRunner, Sequence[Datagram], int]] = []
+        self.refused = False
+        self._sends: list[_Send] = []
         self._addresses: list[tuple[bool, InstanceRunner, VirtualAddress]] = []
         self._announcements: list[tuple[InstanceRunner, int, Sequence[VirtualAddress]]] = []
         self._reports: list[Report] = []
@@ -61,8 +65,13 @@ class Batch:
         """Do it all and be empty again."""
         if self._sends:
             sends, self._sends = self._sends, []
-            for runner, datagrams, priority in sends:
-                self._transmit(runner, datagrams, priority)
+            by_listener: dict[Listener, list[_Send]] = {}
+            for send in sends:
+                listener = send[0].listener
+                if listener is not None:  # else the interface is gone: there is nobody to tell
+                    by_listener.setdefault(listener, []).append(send)
+            for listener, theirs in by_listener.items():
+                self._transmit(listener, theirs)
         if self._addresses:
             addresses, self._addresses = self._addresses, []
             self._apply(system, addresses, now_us)
@@ -76,22 +85,25 @@ class Batch:
             for item in reports:
                 report(item)
 
-    def _transmit(self, runner: InstanceRunner, datagrams: Sequence[Datagram], priority: int) -> None:
-        listener = runner.listener
-        if listener is None:  # the interface is gone: there is nobody to tell
-            return
-        try:
-            listener.sock.send(datagrams)
-        except KernelError as error:
-            runner.count("send-errors")
-            if runner.link is not None and runner.link.usable:
-                self.report(KernelFailed(runner.settings.name, error.operation, str(error)))
-            return
-        runner.count("advertisements-sent")
-        if priority == PRIORITY_RELEASE:
-            runner.count("priority-zero-sent")
-            # People read that the goodbye went out, then what became of the router.
-            self._reports.insert(0, Remarked(runner.settings.name, Remark(Note.RELEASE_SENT)))
+    def _transmit(self, listener: Listener, sends: Sequence[_Send]) -> None:
+        """Send all that goes by one socket in one system call."""
+        datagrams = sends[0][1] if len(sends) == 1 else [datagram for _, some, _ in sends for datagram in some]
+        failed = listener.sock.send(datagrams)
+        at = 0
+        for runner, some, priority in sends:
+            end = at + len(some)
+            error = next((failed[one] for one in range(at, end) if one in failed), None) if failed else None
+            at = end
+            if error is not None:
+                runner.count("send-errors")
+                if runner.link is not None and runner.link.usable:
+                    self.report(KernelFailed(runner.settings.name, error.operation, str(error)))
+                continue
+            runner.counters["advertisements-sent"] += 1
+            if priority == PRIORITY_RELEASE:
+                runner.count("priority-zero-sent")
+                # People read that the goodbye went out, then what became of the router.
+                self._reports.insert(0, Remarked(runner.settings.name, Remark(Note.RELEASE_SENT)))
 
     def _apply(self, system: System, addresses: list[tuple[bool, InstanceRunner, VirtualAddress]], now_us: int) -> None:
         start = 0
@@ -104,5 +116,6 @@ class Batch:
             results = system.install(wanted) if installing else system.remove(wanted)
             for (_, runner, address), error in zip(run, results, strict=True):
                 if error is not None:
+                    self.refused = True
                     runner.address_failed(address, installing=installing, now_us=now_us)
                     self.report(KernelFailed(runner.settings.name, error.operation, str(error)))

@@ -29,8 +29,9 @@ from pyvrrp.protocol.actions import (
 )
 from pyvrrp.protocol.advertisement import Advertisement, encode
 from pyvrrp.protocol.announcing import AnnouncementPlan
-from pyvrrp.protocol.constants import PRIORITY_OWNER, TTL, Family, IPAddress
+from pyvrrp.protocol.constants import AUTH_DATA_LENGTH, HEADER_LENGTH, PRIORITY_OWNER, TTL, Family, IPAddress
 from pyvrrp.protocol.events import (
+    AdvertisementReceived,
     DeadlineReached,
     Drain,
     Event,
@@ -76,10 +77,12 @@ class InstanceRunner:
         listener: Its socket, None while there is none.
         counters: Packets by kind, dropped ones by reason.
         held: Causes of which a first word is awaited before the start.
+        drained: It was told to stay out.
     """
 
     __slots__ = (
         "_addresses",
+        "_again",
         "_announcer",
         "_datagrams",
         "_homes",
@@ -89,9 +92,11 @@ class InstanceRunner:
         "_over",
         "_plan",
         "_refused",
+        "_restart",
         "_retry_us",
         "_to_remove",
         "counters",
+        "drained",
         "held",
         "link",
         "listener",
@@ -110,6 +115,8 @@ class InstanceRunner:
         self.counters: Counter[str] = Counter()
         self.held = set(settings.awaited)
         self.started = False
+        self.drained = False
+        self._restart = False
         self._inventory = inventory
         self._announcer = announcer
         self._plan = AnnouncementPlan(settings.announcements)
@@ -124,6 +131,8 @@ class InstanceRunner:
         self._refused: set[VirtualAddress] = set()
         self._retry_us: int | None = None
         self._to_remove: list[VirtualAddress] = []
+        # The advertisement whose repetitions the socket keeps to itself.
+        self._again: AdvertisementReceived | None = None
 
     @property
     def key(self) -> Key:
@@ -155,10 +164,23 @@ class InstanceRunner:
         )
 
     @property
+    def advertisement_length(self) -> int:
+        """Octets of its VRRP message, which a peer's is as long as."""
+        settings = self.settings
+        auth = AUTH_DATA_LENGTH if settings.router.version == 2 else 0
+        return HEADER_LENGTH + len(settings.vips) * settings.router.family.address_length + auth
+
+    @property
     def next_deadline_us(self) -> int | None:
-        """When `wake` has something to do; None for never."""
-        candidates = (self.router.next_deadline_us, self._plan.next_deadline_us, self._retry_us)
-        return min((at for at in candidates if at is not None), default=None)
+        """When `wake` has something to do; None for never. While it is armed its listener knows that of the router."""
+        at_us = self.router.next_deadline_us if self._again is None else None
+        other_us = self._plan.next_deadline_us if self._retry_us is None else self._other_deadline_us()
+        if other_us is None:
+            return at_us
+        return other_us if at_us is None or other_us < at_us else at_us
+
+    def _other_deadline_us(self) -> int | None:
+        return min((at for at in (self._plan.next_deadline_us, self._retry_us) if at is not None), default=None)
 
     def count(self, counter: str) -> None:
         """One more of that."""
@@ -166,12 +188,64 @@ class InstanceRunner:
 
     def tell(self, event: Event, now_us: int, batch: Batch) -> None:
         """Hand an event to the state machine and put its wishes into the batch."""
+        if self._again is not None:
+            self.disarm()
         for action in self.router.handle(event, now_us):
             self._grant(action, now_us, batch)
+        if self._restart and self.router.state is State.INITIALIZE:
+            self._restart = False
+            self.tell(Startup(), now_us, batch)
+
+    def hear(self, event: AdvertisementReceived, came_us: int, now_us: int, batch: Batch) -> None:
+        """
+        Take an advertisement that was handed up.
+
+        One whose repetitions are kept may have been repeated after it: then that comes after it here too.
+        """
+        again = self._again
+        if again is not None:
+            listener = self.listener
+            assert listener is not None
+            if listener.sock.heard_us(self.settings.router.vrid) > came_us:
+                self._again = None
+                listener.disarm(self.settings.router.vrid)
+                self.tell(event, now_us, batch)
+                self.tell(again, now_us, batch)
+                return
+        self.tell(event, now_us, batch)
+
+    def arm(self, event: AdvertisementReceived, datagram: Datagram, came_us: int) -> None:
+        """Let the socket keep the repetitions of the advertisement just heard, if they would change nothing."""
+        if self.listener is not None and self.router.would_only_wait(event):
+            self.listener.arm(self.settings.router.vrid, datagram, came_us)
+            self._again = event
+
+    def disarm(self) -> None:
+        """Hear every advertisement again, and learn of those that the socket kept."""
+        if self._again is not None and self.listener is not None:
+            self.listener.disarm(self.settings.router.vrid)
+            self.catch_up()
+        self._again = None
+
+    def catch_up(self) -> None:
+        """Learn of the advertisements that the socket kept."""
+        if self.listener is None:
+            return
+        vrid, sock, router = self.settings.router.vrid, self.listener.sock, self.router
+        self.counters["advertisements-received"] += sock.take_repetitions(vrid)
+        if self._again is not None:
+            heard_us = sock.heard_us(vrid)
+            if router.master_heard_us is None or heard_us > router.master_heard_us:
+                router.heard_again(heard_us)
 
     def wake(self, now_us: int, batch: Batch) -> None:
         """Do what is due."""
-        self.tell(DeadlineReached(), now_us, batch)
+        if self.router.tick(now_us):
+            priority = self.router.effective_priority
+            if self.source is not None and self.listener is not None:
+                batch.send(self, self._datagrams.get(priority) or self._advertisements(priority), priority)
+        else:
+            self.tell(DeadlineReached(), now_us, batch)
         if rounds := self._plan.due(now_us):
             batch.announce(self, rounds, self._addresses)
         if self._retry_us is not None and now_us >= self._retry_us:
@@ -192,22 +266,44 @@ class InstanceRunner:
 
     def start(self, now_us: int, batch: Batch) -> None:
         """Start once nothing is awaited any more."""
-        if not self.started and not self.held:
+        if not (self.started or self.held or self.drained):
             self.started = True
             self.tell(Startup(), now_us, batch)
 
     def stop(self, now_us: int, batch: Batch, *, keep_addresses: bool = False) -> None:
         """End in order; the addresses may be left where they are."""
         self._keep_addresses = keep_addresses
+        self._restart = False
         self.tell(Shutdown(), now_us, batch)
 
     def drain(self, now_us: int, batch: Batch) -> None:
         """End without a gap: a MASTER says goodbye and serves on until its successor is heard."""
         self.tell(Drain(), now_us, batch)
 
+    def stay_out(self, now_us: int, batch: Batch) -> None:
+        """Hand over and take no part until `take_part`."""
+        if not self.drained:
+            self.drained = True
+            self._restart = False
+            self.drain(now_us, batch)
+
+    def take_part(self, now_us: int, batch: Batch) -> None:
+        """Start again; one that still hands over does so when it has."""
+        if not self.drained:
+            return
+        self.drained = False
+        if not self.started:
+            self.start(now_us, batch)
+        elif self.router.state is State.INITIALIZE:
+            self.tell(Startup(), now_us, batch)
+        else:
+            self._restart = True
+
     def attach(self, listener: Listener | None) -> None:
         """Use that socket from now on; None: there is none."""
+        self.disarm()
         if self.listener is not None:
+            self.catch_up()
             self.listener.discard(self)
         self.listener = listener
         if listener is not None:
@@ -255,6 +351,7 @@ class InstanceRunner:
     def update(self, settings: InstanceSettings, now_us: int, batch: Batch) -> None:
         """Take new settings of the same key: the state survives, the difference is applied. `start` may be due then."""
         before = self.settings
+        self.disarm()
         self.settings = replace(before, name=settings.name)  # whatever is told from now on, it has the new name
         was_owner, is_owner = (one.router.priority == PRIORITY_OWNER for one in (before, settings))
         restart = was_owner != is_owner or before.router.version != settings.router.version
@@ -315,6 +412,7 @@ class InstanceRunner:
 
     def status(self, present: Collection[tuple[str, IPAddress]]) -> InstanceStatus:
         """What is true of it now; *present* are the addresses the kernel has, by interface name."""
+        self.catch_up()
         router, settings = self.router, self.settings
         return InstanceStatus(
             name=settings.name,
@@ -341,7 +439,8 @@ class InstanceRunner:
             held=tuple(sorted(self.held)),
             vips=tuple(address.ip for address in self._addresses),
             addresses=tuple(a.ip for a in self._addresses if (a.interface, a.ip) in present),
-            counters=dict(self.counters),
+            drained=self.drained,
+            counters={name: count for name, count in self.counters.items() if count},
         )
 
     def _grant(self, action: Action, now_us: int, batch: Batch) -> None:
@@ -448,6 +547,7 @@ class InstanceRunner:
         # Before the old one is forgotten: the last word of a MASTER is sent from it.
         self._judge(ADDRESS, None if source is not None else f"no {kind} address for interface", now_us, batch)
         if source != self.source:
+            self.disarm()
             self.source = source
             self.router.primary = source if source is not None else _NO_ADDRESS[family]
             self._datagrams.clear()

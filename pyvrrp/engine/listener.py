@@ -1,4 +1,9 @@
-"""One raw socket and the virtual routers that listen on it: from a packet to an event for the right one."""
+"""
+One raw socket and the virtual routers that listen on it: from a packet to an event for the right one.
+
+An advertisement that would only restart a down timer again is armed: the socket keeps its repetitions to itself. Whose
+master may be silent is then asked of the socket, when the earliest of them could be: `patience_us`.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +12,10 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from pyvrrp.engine.streams import Dropped, Noticed, Report
+from pyvrrp.engine.streams import Dropped, Noticed, Report, SocketStatus
 from pyvrrp.errors import DropReason, PacketError
-from pyvrrp.net.system import AdvertisementSocket, Datagram, Link
-from pyvrrp.protocol.constants import IPAddress
+from pyvrrp.net.system import AdvertisementSocket, Datagram, Link, ReceivePath
+from pyvrrp.protocol.constants import Family, IPAddress
 from pyvrrp.protocol.events import AdvertisementReceived
 from pyvrrp.protocol.headers import IpHeader
 from pyvrrp.protocol.receive import Notice, Received, Receiver, receive
@@ -19,8 +24,24 @@ if TYPE_CHECKING:
     from pyvrrp.engine.batch import Batch
     from pyvrrp.engine.instance import InstanceRunner
 
-DRAIN_MAX: Final = 512
-"""Packets read from one socket in one wake-up; then others get their turn, and no deadline is believed meanwhile."""
+BUSY: Final = 100
+"""Packets in one `WINDOW_US` that are more than one wants to be woken for; from then on the socket is polled."""
+
+CALM: Final = 25
+"""So few in one window, and it wakes us again."""
+
+WINDOW_US: Final = 100_000
+
+POLL_US: Final = 4_000
+"""How often a busy socket is read."""
+
+STRANGERS: Final = 32
+"""Packets not for us that are looked at in one `LOOK_US`; of more, only a share is."""
+
+LOOK_US: Final = 1_000_000
+
+SHARE_STEP: Final = 8
+SHARE_MAX: Final = 4096
 
 REPORT_INTERVAL_US: Final = 1_000_000
 """One kind of complaint is reported at most once a second; what comes in between is counted."""
@@ -60,38 +81,75 @@ class Complaints:
                 self._pending[kind] = (now_us + REPORT_INTERVAL_US, 0, None)
 
 
+class _Bracket:
+    """Armed virtual routers whose Master_Down_Intervals are alike, within a factor of two."""
+
+    __slots__ = ("down_us", "floor_us", "vrids")
+
+    def __init__(self) -> None:
+        self.vrids: list[int] = []
+        self.down_us = 0  # the shortest
+        self.floor_us = 0  # nobody is due before
+
+    def add(self, vrid: int, down_us: int) -> None:
+        self.down_us = down_us if not self.vrids else min(down_us, self.down_us)
+        self.vrids.append(vrid)
+
+    def next_us(self, sock: AdvertisementSocket) -> int:
+        """When somebody may be due at the earliest."""
+        return max(sock.oldest_us(self.vrids) + self.down_us, self.floor_us)
+
+
 class Listener:
     """
     A socket for (interface, family, group or own unicast address) with its virtual routers by VRID.
 
     Attributes:
         interface: Name of the interface.
+        family: IPv4 or IPv6.
         index: Its index; a recreated interface needs another socket.
-        changed: A packet has moved a deadline to an earlier time since this was last looked at.
+        changed: A deadline may have moved to an earlier time since this was last looked at.
         group: Multicast group, None in unicast mode.
         own: Own address in unicast mode, None in multicast mode.
-        counters: Dropped packets that belong to no virtual router here, by reason.
+        counters: Dropped packets that belong to no virtual router here, by reason; see `collect`.
+        armed: Virtual routers whose master's repetitions the socket keeps, by VRID.
+        polled: It is too busy to be woken for each packet.
+        next_poll_us: When to read it even if nothing wakes us; None for never.
+        estimated: Some of the counters are estimates.
         stale: An address that is sent from was taken away, and with it perhaps all that the kernel knew of this family
             on the interface, the membership in the group too (IPv6 off, a tiny MTU): to be opened anew.
     """
 
     __slots__ = (
+        "_brackets",
+        "_load",
+        "_look_us",
         "_passed",
+        "_patience_us",
         "_receivers",
+        "_served",
+        "_strangers",
+        "_window_us",
+        "armed",
         "changed",
         "complaints",
         "counters",
+        "estimated",
+        "family",
         "group",
         "index",
         "interface",
+        "next_poll_us",
         "own",
+        "polled",
         "runners",
         "sock",
         "stale",
     )
 
-    def __init__(self, sock: AdvertisementSocket, link: Link, group: IPAddress | None) -> None:
+    def __init__(self, sock: AdvertisementSocket, link: Link, family: Family, group: IPAddress | None) -> None:
         self.sock = sock
+        self.family = family
         self.group = group
         self.interface = link.name
         self.index = link.index
@@ -99,9 +157,18 @@ class Listener:
         self.stale = False
         self.own: IPAddress | None = None
         self.runners: dict[int, InstanceRunner] = {}
+        self.armed: dict[int, InstanceRunner] = {}
+        self.polled = False
+        self.next_poll_us: int | None = None
+        self.estimated = False
         self._receivers: dict[int, Receiver] = {}
         self._passed: dict[int, tuple[bytes, IpHeader, Received]] = {}
         self.counters: Counter[str] = Counter()
+        self._served: tuple[frozenset[int], int] | None = None
+        self._brackets: list[_Bracket] | None = None
+        self._patience_us: int | None = None
+        self._load = self._window_us = 0
+        self._strangers = self._look_us = 0
         self.complaints = Complaints()
 
     def add(self, runner: InstanceRunner) -> None:
@@ -120,39 +187,154 @@ class Listener:
             del self.runners[vrid], self._receivers[vrid]
             self._passed.pop(vrid, None)
 
+    def serve(self) -> None:
+        """Tell the socket which packets are for us, if that has changed."""
+        longest = max((runner.advertisement_length for runner in self.runners.values()), default=0)
+        served = frozenset(self.runners), longest
+        if served != self._served:
+            self._served = served
+            self.sock.serve(*served)
+
     @property
     def destination(self) -> tuple[str, IPAddress | None]:
         """Interface and address of the packets it is for."""
         return self.interface, self.own if self.group is None else self.group
+
+    def collect(self) -> None:
+        """Learn what the socket's filter dropped and counted."""
+        for vrid, counts in self.sock.take_unheard().items():
+            runner = self.runners.get(vrid)
+            (self.counters if runner is None else runner.counters).update(counts)
+
+    def status(self) -> SocketStatus:
+        """What is true of its socket now."""
+        sock = self.sock
+        return SocketStatus(
+            interface=self.interface,
+            family=self.family,
+            path=str(sock.path),
+            refused="" if sock.refused is None else str(sock.refused),
+            share=sock.share,
+            estimated=self.estimated,
+            polled=self.polled,
+        )
+
+    # Repetitions that the socket keeps
+
+    def arm(self, vrid: int, datagram: Datagram, came_us: int) -> None:
+        """Hear no more of that advertisement."""
+        self.sock.arm(vrid, datagram, came_us)
+        self.armed[vrid] = self.runners[vrid]
+        self._regroup()
+
+    def disarm(self, vrid: int) -> None:
+        """Hear of every advertisement of that VRID again."""
+        self.sock.disarm(vrid)
+        self.armed.pop(vrid, None)
+        self._regroup()
+
+    @property
+    def patience_us(self) -> int | None:
+        """When the first of the armed may have to be woken; None while there are none."""
+        if not self.armed:
+            return None
+        if self._patience_us is None:
+            self._patience_us = min(bracket.next_us(self.sock) for bracket in self._bracketed())
+        return self._patience_us
+
+    def wake_overdue(self, now_us: int, batch: Batch) -> None:
+        """Wake those of the armed whose master is silent."""
+        overdue = []
+        for bracket in self._bracketed():
+            if bracket.next_us(self.sock) > now_us:
+                continue
+            deadlines = []
+            for vrid in bracket.vrids:
+                runner = self.armed[vrid]
+                runner.catch_up()
+                deadline_us = runner.router.next_deadline_us
+                assert deadline_us is not None
+                if deadline_us <= now_us:
+                    overdue.append(runner)
+                else:
+                    deadlines.append(deadline_us)
+            bracket.floor_us = min(deadlines, default=0)
+        self._patience_us = None
+        for runner in overdue:
+            runner.wake(now_us, batch)
+
+    def _bracketed(self) -> list[_Bracket]:
+        if self._brackets is None:
+            brackets: dict[int, _Bracket] = {}
+            for vrid, runner in self.armed.items():
+                down_us = runner.router.master_down_interval_us
+                brackets.setdefault(down_us.bit_length(), _Bracket()).add(vrid, down_us)
+            self._brackets = list(brackets.values())
+        return self._brackets
+
+    def _regroup(self) -> None:
+        self._brackets = self._patience_us = None
+        self.changed = True
+
+    # Packets
 
     def drain(self, now_us: int, batch: Batch, served: Collection[tuple[str, IPAddress | None]]) -> bool:
         """
         Read what has arrived and tell the virtual routers.
 
         Args:
-            now_us: Time of arrival, as far as we can tell.
+            now_us: The present.
             batch: Takes what they answer.
             served: What the sockets of this engine are for; a raw socket may hear what is meant for another of them.
 
         Returns:
-            Whether everything was read; False when the bound was met and more may wait.
+            Whether everything was read; False when a bound was met and more may wait.
 
         Raises:
             KernelError: The socket is broken.
         """
-        for _ in range(DRAIN_MAX):
-            try:
-                datagram = self.sock.receive()
-            except PacketError as error:
-                self._drop(error, None, now_us, batch)
-                continue
-            if datagram is None:
-                return True
-            self._take(datagram, now_us, batch, served)
-        return False
+        arrivals = self.sock.read(now_us)
+        for came_us, datagram in arrivals:
+            if isinstance(datagram, PacketError):
+                self._drop(datagram, None, now_us, batch)
+            else:
+                self._take(datagram, came_us, now_us, batch, served)
+        self._judge_load(len(arrivals), now_us)
+        poll_us = POLL_US if self.polled else self.sock.poll_us
+        self.next_poll_us = None if poll_us is None else now_us + poll_us
+        return not self.sock.more
+
+    def _judge_load(self, count: int, now_us: int) -> None:
+        """See whether there is too much to be woken for each packet, and too much that is not for us."""
+        self._load += count
+        if self._load > BUSY:
+            self.polled = True
+        if now_us >= self._window_us:
+            if self._load < CALM:
+                self.polled = False
+            self._load = 0
+            self._window_us = now_us + WINDOW_US
+        if self._strangers > STRANGERS:
+            self._set_share(min(self.sock.share * SHARE_STEP, SHARE_MAX), now_us)
+        elif now_us >= self._look_us:
+            share = self.sock.share
+            if share > 1 and self._strangers * SHARE_STEP < STRANGERS // 2:
+                share = max(share // SHARE_STEP, 1)
+            self._set_share(share, now_us)
+
+    def _set_share(self, share: int, now_us: int) -> None:
+        self._strangers = 0
+        self._look_us = now_us + LOOK_US
+        if share != self.sock.share:
+            self.sock.set_share(share)
 
     def _take(
-        self, datagram: Datagram, now_us: int, batch: Batch, served: Collection[tuple[str, IPAddress | None]]
+        self,
+        datagram: Datagram,
+        came_us: int,
+        now_us: int,
+        batch: Batch,
+        served: Collection[tuple[str, IPAddress | None]],
     ) -> None:
         header = datagram.header
         meant = (self.interface, header.destination)
@@ -172,7 +354,10 @@ class Listener:
             make = partial(_noticed, runner.settings.name, notice, header.source, received.explain(notice))
             self.complaints.add((runner.settings.name, notice.value), now_us, make, batch)
         before_us = runner.next_deadline_us
-        runner.tell(AdvertisementReceived(received.advertisement, header.source), now_us, batch)
+        event = AdvertisementReceived(received.advertisement, header.source)
+        runner.hear(event, came_us, now_us, batch)
+        if not received.warnings:
+            runner.arm(event, datagram, came_us)
         after_us = runner.next_deadline_us
         if before_us is None or after_us is None or after_us < before_us:
             self.changed = True  # else the engine wakes at the old deadline and looks again: that costs less
@@ -189,15 +374,25 @@ class Listener:
 
     def _drop(self, error: PacketError, source: IPAddress | None, now_us: int, batch: Batch) -> None:
         runner = None if error.vrid is None else self.runners.get(error.vrid)
-        if runner is None:
-            self.counters[error.reason.value] += 1
-        else:
-            runner.count(error.reason.value)
+        weight = 1
+        if self._is_stranger(error):
+            self._strangers += 1
+            if self.sock.path is not ReceivePath.EBPF:  # that one counts what it does not hand up
+                weight = self.sock.share
+                self.estimated = self.estimated or weight > 1
+        counters = self.counters if runner is None else runner.counters
+        counters[error.reason.value] += weight
         if error.reason is DropReason.OWN_SOURCE:
             return  # D10: counted, not said
         name = None if runner is None else runner.settings.name
         make = partial(_dropped, self.interface, name, error, source)
         self.complaints.add((name, error.reason.value), now_us, make, batch)
+
+    def _is_stranger(self, error: PacketError) -> bool:
+        """Whether it is of those of which the socket's filter hands up a share only."""
+        if error.reason is DropReason.TTL:
+            return self.group is not None
+        return error.vrid is None or error.vrid not in self.runners
 
 
 def _dropped(interface: str, name: str | None, error: PacketError, source: IPAddress | None, count: int) -> Dropped:

@@ -8,7 +8,7 @@ that no master is declared silent whose advertisement is already here.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Final
 
@@ -22,10 +22,14 @@ from pyvrrp.engine.streams import (
     ClearFault,
     Command,
     Configure,
+    Drain,
+    FellBack,
+    Hardening,
     KernelFailed,
     Key,
     RaiseFault,
     Report,
+    Resume,
     SetPriority,
     Status,
     Stop,
@@ -84,11 +88,14 @@ class Engine:
         self._listeners: dict[_Port, Listener] = {}
         self._leaving: list[InstanceRunner] = []
         self._inventory = Inventory()
+        self._served: frozenset[tuple[str, IPAddress | None]] = frozenset()
+        self._past_counters: dict[str, Counter[str]] = {}  # of sockets that are closed, by interface
+        self._told_refusals: set[str] = set()
         self._drains = 0
         self._draining = False
+        self._drain_new = False  # all are drained, also those that a later configuration adds
         self._monitor = system.monitor()
-        self._next_scan_us: int | None = None
-        self._scanned = False
+        self._next_scan_us: int | None = None  # no deadline of a runner is earlier
         self._next_audit_us = system.now_us() + AUDIT_US
         self._reopen_us: int | None = None
         self.stopped = False
@@ -99,6 +106,8 @@ class Engine:
     @property
     def next_router_deadline_us(self) -> int | None:
         """The earliest deadline of a state machine; what the simulator's traces tell."""
+        for runner in self._runners.values():
+            runner.catch_up()
         deadlines = [runner.router.next_deadline_us for runner in self._runners.values()]
         return min((at for at in deadlines if at is not None), default=None)
 
@@ -141,6 +150,9 @@ class Engine:
             self._finish(now_us)
             return None
         batch.carry_out(self._system, now_us, self._report)
+        if batch.refused:
+            batch.refused = False
+            self._next_scan_us = now_us
         announce_us = self._announcer.next_deadline_us
         if announce_us is not None and now_us >= announce_us:
             self._announcer.wake(now_us)
@@ -175,6 +187,14 @@ class Engine:
             case ClearFault(name, cause):
                 if runner := self._runners.get(name):
                     runner.release(cause, now_us, self._batch)
+            case Drain(name):
+                self._drain_new = self._drain_new or name is None
+                for runner in self._named(name):
+                    runner.stay_out(now_us, self._batch)
+            case Resume(name):
+                self._drain_new = self._drain_new and name is not None
+                for runner in self._named(name):
+                    runner.take_part(now_us, self._batch)
             case Ask(token):
                 self._batch.carry_out(self._system, now_us, self._report)
                 self._report(self._status(token, now_us))
@@ -187,7 +207,13 @@ class Engine:
                         runner.stop(now_us, self._batch, keep_addresses=keep_addresses)
                 if not self._draining:
                     self._finish(now_us)
+            case Hardening():
+                pass  # the affair of the process that the engine runs in
         self._next_scan_us = now_us
+
+    def _named(self, name: str | None) -> list[InstanceRunner]:
+        """The instance of that name, if there is one; all of them for None."""
+        return [runner for key, runner in self._runners.items() if name in {None, key}]
 
     def _finish(self, now_us: int) -> None:
         """All have ended: the last words go out, the sockets are closed."""
@@ -204,6 +230,7 @@ class Engine:
             runner = old.pop(settings.key, None)
             if runner is None:
                 runner = InstanceRunner(settings, self._inventory, self._announcer, now_us)
+                runner.drained = self._drain_new
             elif runner.settings != settings:
                 runner.update(settings, now_us, self._batch)
             kept[settings.name] = runner
@@ -225,12 +252,14 @@ class Engine:
         except KernelError as error:
             present = set()
             self._report(KernelFailed(None, error.operation, str(error)))
-        interfaces: dict[str, dict[str, int]] = {}
+        interfaces = {name: Counter(counters) for name, counters in self._past_counters.items()}
+        sockets = []
         for listener in self._listeners.values():
-            counters = interfaces.setdefault(listener.interface, {})
-            for reason, count in listener.counters.items():
-                counters[reason] = counters.get(reason, 0) + count
-        return Status(token, now_us, tuple(r.status(present) for r in self._runners.values()), interfaces)
+            listener.collect()
+            interfaces.setdefault(listener.interface, Counter()).update(listener.counters)
+            sockets.append(listener.status())
+        instances = tuple(runner.status(present) for runner in self._runners.values())
+        return Status(token, now_us, instances, interfaces, tuple(sockets))
 
     # The world
 
@@ -295,8 +324,7 @@ class Engine:
             link = links.get(port[0])
             if port not in wanted or link is None or link.index != listener.index or listener.stale:
                 self._batch.carry_out(self._system, now_us, self._report)  # last words
-                listener.sock.close()
-                del self._listeners[port]
+                self._close_listener(port)
         for runner in self._runners.values():
             if runner.link is None:
                 runner.attach(None)
@@ -308,7 +336,28 @@ class Engine:
                     runner.attach(served)
                 if served is not None:
                     runner.no_socket(None, now_us, self._batch)
+        for listener in self._listeners.values():
+            listener.serve()
+            self._tell_refusal(listener)
+        self._served = frozenset(listener.destination for listener in self._listeners.values())
         self._list_readables()
+
+    def _close_listener(self, port: _Port) -> Listener:
+        """Close a socket; what it knew and counted is kept."""
+        listener = self._listeners.pop(port)
+        listener.collect()
+        for runner in listener.runners.values():
+            runner.disarm()
+        listener.sock.close()
+        self._past_counters.setdefault(listener.interface, Counter()).update(listener.counters)
+        return listener
+
+    def _tell_refusal(self, listener: Listener) -> None:
+        """Say once why packets do not come by the path that was wished for."""
+        refused = listener.sock.refused
+        if refused is not None and (text := str(refused)) not in self._told_refusals:
+            self._told_refusals.add(text)
+            self._batch.report(FellBack(str(listener.sock.path), text))
 
     def _open(self, port: _Port, runners: list[InstanceRunner], now_us: int) -> Listener | None:
         interface, family, destination, _ = port
@@ -320,12 +369,13 @@ class Engine:
                 runner.no_socket(str(error), now_us, self._batch)
             self._reopen_us = now_us + REOPEN_US
             return None
-        listener = self._listeners[port] = Listener(sock, link, destination)
+        listener = self._listeners[port] = Listener(sock, link, family, destination)
         return listener
 
     def _list_readables(self) -> None:
         readables: dict[int, Readable] = {}
-        for readable in (self._monitor, *(listener.sock for listener in self._listeners.values())):
+        awaited = (listener.sock for listener in self._listeners.values() if not listener.polled)
+        for readable in (self._monitor, *awaited):
             if readable.fileno() >= 0:
                 readables[readable.fileno()] = readable
         self.readables = readables
@@ -334,17 +384,19 @@ class Engine:
 
     def _drain(self, now_us: int) -> bool:
         complete = True
-        served = {listener.destination for listener in self._listeners.values()}
         for port, listener in list(self._listeners.items()):
+            polled = listener.polled
             try:
-                complete = listener.drain(now_us, self._batch, served) and complete
+                complete = listener.drain(now_us, self._batch, self._served) and complete
             except KernelError as error:
-                listener.sock.close()
-                self._listeners.pop(port, None)
-                for runner in list(listener.runners.values()):
+                runners = list(self._close_listener(port).runners.values())
+                for runner in runners:
                     runner.attach(None)
                     runner.no_socket(str(error), now_us, self._batch)
                 self._reopen_us = now_us + REOPEN_US
+                self._list_readables()
+                continue
+            if listener.polled != polled:
                 self._list_readables()
             if listener.changed:
                 listener.changed = False
@@ -352,22 +404,37 @@ class Engine:
         return complete
 
     def _wake_due(self, now_us: int) -> None:
-        if self._next_scan_us is not None and now_us >= self._next_scan_us:
-            self._scanned = True
-            for runner in (*self._runners.values(), *self._leaving):
-                deadline_us = runner.next_deadline_us
-                if deadline_us is not None and now_us >= deadline_us:
-                    runner.wake(now_us, self._batch)
+        batch = self._batch
+        for listener in self._listeners.values():
+            patience_us = listener.patience_us
+            if patience_us is not None and now_us >= patience_us:
+                listener.wake_overdue(now_us, batch)
+                if listener.changed:
+                    listener.changed = False
+                    self._next_scan_us = now_us
+        if self._next_scan_us is None or now_us < self._next_scan_us:
+            return
+        if self._leaving:
+            self._leaving = [runner for runner in self._leaving if runner.next_deadline_us is not None]
+        earliest_us: int | None = None
+        for runner in (*self._runners.values(), *self._leaving):
+            at_us = runner.next_deadline_us
+            if at_us is None:
+                continue
+            if at_us <= now_us:
+                runner.wake(now_us, batch)
+                at_us = runner.next_deadline_us
+                if at_us is None:
+                    continue
+            if earliest_us is None or at_us < earliest_us:
+                earliest_us = at_us
+        self._next_scan_us = earliest_us
 
     def _next_deadline_us(self) -> int | None:
-        if self._scanned:  # else no deadline has moved to an earlier time, and to look at all of them costs
-            self._scanned = False
-            self._leaving = [runner for runner in self._leaving if runner.next_deadline_us is not None]
-            deadlines = [runner.next_deadline_us for runner in (*self._runners.values(), *self._leaving)]
-            self._next_scan_us = min((at for at in deadlines if at is not None), default=None)
-        others = [listener.complaints.next_deadline_us for listener in self._listeners.values()]
-        candidates = (self._next_scan_us, self._announcer.next_deadline_us, self._reopen_us, self._next_audit_us)
-        return min((at for at in (*candidates, *others) if at is not None), default=None)
+        candidates = [self._next_scan_us, self._announcer.next_deadline_us, self._reopen_us, self._next_audit_us]
+        for listener in self._listeners.values():
+            candidates += (listener.patience_us, listener.next_poll_us, listener.complaints.next_deadline_us)
+        return min((at for at in candidates if at is not None), default=None)
 
 
 class EngineDriver:

@@ -75,6 +75,10 @@ _Label = int
 _Run: TypeAlias = tuple[int, int]
 
 
+NOTHING: Final = _REFUSE
+"""The program that passes nothing: what a socket has until it is known what it is for."""
+
+
 class Expected(NamedTuple):
     """What the next advertisement of a virtual router will be, if nothing happens."""
 

@@ -17,16 +17,19 @@ from typing import Final
 
 from pyvrrp.errors import KernelError, LinkNotReady, NotPermitted
 from pyvrrp.net import addresses as virtual
+from pyvrrp.net.batches import FrameSocket
+from pyvrrp.net.intake import Intake
 from pyvrrp.net.netlink import rtnetlink
 from pyvrrp.net.netlink.client import Client, Monitor
 from pyvrrp.net.netlink.wire import Request
 from pyvrrp.net.refusals import CAP_NET_ADMIN, CAP_NET_RAW, refusal
-from pyvrrp.net.sockets import FrameSocket, open_raw_socket
+from pyvrrp.net.sockets import open_raw_socket
 from pyvrrp.net.system import (
     AdvertisementSocket,
     AssignedAddress,
     KernelMonitor,
     Link,
+    ReceivePath,
     VirtualAddress,
 )
 from pyvrrp.protocol.constants import Family, IPAddress
@@ -95,12 +98,13 @@ class LinuxSystem:
     the rest: the lock of rtnetlink is global, and somebody else may hold it for tens of milliseconds.
     """
 
-    def __init__(self, *, mark: bool = True) -> None:
+    def __init__(self, *, mark: bool = True, path: ReceivePath | None = None) -> None:
         """
         Open the netlink sockets.
 
         Args:
             mark: Use IFA_PROTO; False behaves as on a kernel that lacks it.
+            path: How advertisements are received; None is the best that this process may use.
 
         Raises:
             KernelError: The kernel gave no socket.
@@ -112,6 +116,8 @@ class LinuxSystem:
         self._changes = Client()
         self._frames: FrameSocket | None = None
         self._frames_lock = threading.Lock()
+        self._path = path
+        self._intakes: dict[Family, Intake] = {}
 
     def now_us(self) -> int:
         """Monotonic time in microseconds."""
@@ -163,7 +169,10 @@ class LinuxSystem:
             LinkNotReady: The interface is gone or down.
             NotPermitted: CAP_NET_RAW is missing.
         """
-        return open_raw_socket(link, family, group)
+        intake = self._intakes.get(family)
+        if intake is None:
+            intake = self._intakes[family] = Intake(family)
+        return open_raw_socket(link, family, group, self._path, intake)
 
     def install(self, addresses: Sequence[VirtualAddress]) -> list[KernelError | None]:
         """

@@ -62,10 +62,11 @@ _WRONG_TTL: Final = 16
 _FOREIGN: Final = 24
 _SHORT: Final = 32
 _OURS: Final = 40
-_LENGTH: Final = 48  # four octets, of the armed message; 0 is disarmed
-_TTL: Final = 52  # four octets, of the armed message
-_ADDRESSES: Final = 56  # source and destination: twice 4 or 16 octets
-_MESSAGE: Final = 88  # zeros up to a multiple of _CHUNK
+_SHARE: Final = 48  # one in so many of what is not for us passes
+_LENGTH: Final = 56  # four octets, of the armed message; 0 is disarmed
+_TTL: Final = 60  # four octets, of the armed message
+_ADDRESSES: Final = 64  # source and destination: twice 4 or 16 octets
+_MESSAGE: Final = 96  # zeros up to a multiple of _CHUNK
 
 _SLOTS: Final = VRID_MAX + 1
 _WORD: Final = 8
@@ -222,7 +223,7 @@ class _Assembler:
         self._code.append((code, register, source, offset, immediate))
 
 
-def build_program(table: int, family: Family, capacity: int, sample: int, ttl: int | None) -> bytes:
+def build_program(table: int, family: Family, capacity: int, ttl: int | None) -> bytes:
     """
     Assemble the filter; it is as long for a long message as for a short one, for a socket bears only so much.
 
@@ -230,7 +231,6 @@ def build_program(table: int, family: Family, capacity: int, sample: int, ttl: i
         table: Descriptor of the map.
         family: IPv4 or IPv6.
         capacity: Octets of a message that a slot holds, a multiple of 64.
-        sample: One in so many of what is not for us passes; 0 is none, 1 is all.
         ttl: What has another TTL is not for us; None where any will do.
     """
     form = _FORMS[family]
@@ -280,7 +280,7 @@ def build_program(table: int, family: Family, capacity: int, sample: int, ttl: i
     asm.count(_SLOT, _HITS)
     asm.leave(0)
 
-    _count_dropped(asm, sample)
+    _count_dropped(asm)
     asm.label("pass")
     asm.leave(-1)
     return asm.assemble()
@@ -345,20 +345,20 @@ def _compare_message(asm: _Assembler, chunk: int) -> None:
     asm.label("equal")
 
 
-def _count_dropped(asm: _Assembler, sample: int) -> None:
+def _count_dropped(asm: _Assembler) -> None:
     """What is not for us: let a share pass, count the others and drop them."""
     for name, counter in (("wrong TTL", _WRONG_TTL), ("short", _SHORT), ("foreign", _FOREIGN)):
         if name in asm.wanted:
             asm.label(name)
-            asm.do(_ADD, _SLOT, counter)
+            asm.load(8, _LEFT, _SLOT, _SHARE)
+            asm.do(_ADD, _SLOT, counter)  # a constant: the verifier trusts no sum of two registers
             asm.go("not for us")
     asm.label("not for us")
-    if sample == 1:
-        return
-    if sample:
-        asm.call(_Helper.GET_PRANDOM_U32)
-        asm.do(_MODULO, _R0, sample)
-        asm.jump(_EQUAL, _R0, 0, "pass")
+    asm.jump(_EQUAL, _LEFT, 0, "drop")
+    asm.call(_Helper.GET_PRANDOM_U32)
+    asm.do(_MODULO, _R0, _LEFT)
+    asm.jump(_EQUAL, _R0, 0, "pass")
+    asm.label("drop")
     asm.count(_SLOT, 0)
     asm.leave(0)
 
@@ -381,7 +381,15 @@ class Offload:
     """
 
     def __init__(
-        self, sock: socket.socket, family: Family, vrids: Iterable[int], *, table: mmap.mmap, slot: int, program: int
+        self,
+        sock: socket.socket,
+        family: Family,
+        vrids: Iterable[int],
+        sample: int,
+        *,
+        table: mmap.mmap,
+        slot: int,
+        program: int,
     ) -> None:
         """
         Take over the table and put the filter on the socket.
@@ -390,6 +398,7 @@ class Offload:
             sock: The socket.
             family: Its family.
             vrids: Our VRIDs.
+            sample: One in so many of the packets that are not for us passes.
             table: The mapped table, all zeros.
             slot: Octets of one slot.
             program: Descriptor of the loaded program.
@@ -408,6 +417,7 @@ class Offload:
         self._seen = self._words[_SEEN // _WORD :: self._step]
         # Before the filter is there: until it knows what is ours, it would drop it.
         self.serve(vrids)
+        self.set_share(sample)
         try:
             sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_BPF, program)
         except OSError as error:
@@ -428,6 +438,17 @@ class Offload:
             if vrid not in ours:
                 self.disarm(vrid)
             self._words[vrid * self._step + _OURS // _WORD] = vrid in ours
+
+    def set_share(self, sample: int) -> None:
+        """
+        Let one in so many of the packets that are not for us pass; 0 is none, 1 is all.
+
+        Raises:
+            UsageError: It is out of range.
+        """
+        check_sample(sample)
+        for vrid in range(_SLOTS):
+            self._words[vrid * self._step + _SHARE // _WORD] = sample
 
     def arm(self, vrid: int, fingerprint: bytes, now_us: int, *, ttl: int = TTL) -> bool:
         """
@@ -551,13 +572,13 @@ def open_offload(
     with contextlib.ExitStack() as descriptors:
         table = _create_table(number, slot)
         descriptors.callback(os.close, table)
-        program = _load_program(number, build_program(table, family, capacity, sample, ttl))
+        program = _load_program(number, build_program(table, family, capacity, ttl))
         descriptors.callback(os.close, program)
         try:
             mapped = mmap.mmap(table, -(-_SLOTS * slot // mmap.PAGESIZE) * mmap.PAGESIZE)
         except OSError as error:
             raise _refused("map", "eBPF table", error) from error
-        return Offload(sock, family, ours, table=mapped, slot=slot, program=program)
+        return Offload(sock, family, ours, sample, table=mapped, slot=slot, program=program)
 
 
 def _syscall_number() -> int:

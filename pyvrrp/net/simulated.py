@@ -11,16 +11,17 @@ import errno
 import heapq
 import itertools
 import random
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Final, Protocol
 
-from pyvrrp.errors import KernelError, LinkNotReady, UsageError
+from pyvrrp.errors import DropReason, KernelError, LinkNotReady, UsageError
 from pyvrrp.net.system import (
     ADDRESS_PROTOCOL,
     AddressAdded,
     AddressRemoved,
+    Arrival,
     AssignedAddress,
     Datagram,
     IPInterface,
@@ -28,9 +29,14 @@ from pyvrrp.net.system import (
     Link,
     LinkChanged,
     LinkRemoved,
+    ReceivePath,
     VirtualAddress,
 )
-from pyvrrp.protocol.constants import Family, IPAddress
+from pyvrrp.protocol.constants import TTL, Family, IPAddress
+
+SPLIT_POLL_US: Final = 5_000
+READ_MAX: Final = 512
+"""Packets handed up by one `read`."""
 
 
 class Participant(Protocol):
@@ -51,16 +57,46 @@ class Entry:
     subject: object
 
 
+@dataclass(slots=True)
+class _Armed:
+    """What a simulated socket knows of the advertisement that a VRID is or was armed with."""
+
+    datagram: Datagram | None = None  # None: disarmed
+    heard_us: int = 0
+    repetitions: int = 0
+
+
 class SimulatedSocket:
-    """One raw socket of a simulated host."""
+    """
+    One raw socket of a simulated host.
+
+    Attributes:
+        queue: What came and is not read yet, with the time of its coming.
+        rest: The same, of what does not wake anybody (`ReceivePath.SPLIT`).
+    """
+
+    refused: KernelError | None = None
 
     def __init__(self, system: SimulatedSystem, index: int, family: Family, group: IPAddress | None) -> None:
         self._system = system
         self.index = index
         self.family = family
         self.group = group
-        self.queue: deque[Datagram] = deque()
+        self.path = system.world.path
+        self.share = 1
+        self.more = False
+        self.queue: deque[tuple[int, Datagram]] = deque()
+        self.rest: deque[tuple[int, Datagram]] = deque()
         self._open = True
+        self._vrids: frozenset[int] = frozenset()
+        self._armed: dict[int, _Armed] = {}
+        self._foreign = 0
+        self._unheard: dict[int, Counter[str]] = {}
+
+    @property
+    def poll_us(self) -> int | None:
+        """The split path is read every few milliseconds."""
+        return SPLIT_POLL_US if self.path is ReceivePath.SPLIT else None
 
     def fileno(self) -> int:
         """There is nothing to poll."""
@@ -72,29 +108,117 @@ class SimulatedSocket:
             self._open = False
             self._system.sockets.remove(self)
 
-    def receive(self) -> Datagram | None:
-        """Next packet, or None."""
-        self._check("receive on")
-        return self.queue.popleft() if self.queue else None
+    def serve(self, vrids: Collection[int], longest: int) -> None:  # noqa: ARG002  here is room for any length
+        """Let the packets of these VRIDs through."""
+        self._vrids = frozenset(vrids)
+        for vrid in self._armed.keys() - self._vrids:
+            self.disarm(vrid)
 
-    def send(self, datagrams: Sequence[Datagram]) -> None:
+    def set_share(self, share: int) -> None:
+        """Hand up one in so many of what is not for us."""
+        self.share = share
+
+    def arm(self, vrid: int, datagram: Datagram, came_us: int) -> None:
+        """Keep repetitions of this advertisement."""
+        armed = self._armed.setdefault(vrid, _Armed())
+        armed.datagram, armed.heard_us = datagram, came_us
+
+    def disarm(self, vrid: int) -> None:
+        """Hand them up again."""
+        if vrid in self._armed:
+            self._armed[vrid].datagram = None
+
+    def heard_us(self, vrid: int) -> int:
+        """When the armed one last came."""
+        return self._armed[vrid].heard_us if vrid in self._armed else 0
+
+    def oldest_us(self, vrids: Collection[int]) -> int:
+        """The least of `heard_us`."""
+        return min(map(self.heard_us, vrids))
+
+    def take_repetitions(self, vrid: int) -> int:
+        """How many were kept since this was last asked."""
+        if vrid not in self._armed:
+            return 0
+        count, self._armed[vrid].repetitions = self._armed[vrid].repetitions, 0
+        return count
+
+    def take_unheard(self) -> Mapping[int, Mapping[str, int]]:
+        """What the filter dropped since this was last asked, where it counts."""
+        unheard, self._unheard = self._unheard, {}
+        return unheard if self.path is ReceivePath.EBPF else {}
+
+    def read(self, now_us: int) -> Sequence[Arrival]:  # noqa: ARG002  the world knows the time
+        """What came, oldest first, but for repetitions."""
+        self._check("receive on")
+        came = sorted((*self.rest, *self.queue), key=_came_us)
+        came, left = came[:READ_MAX], came[READ_MAX:]
+        self.more = bool(left)
+        self.rest.clear()
+        self.queue = deque(left)
+        return [Arrival(came_us, datagram) for came_us, datagram in came if not self._keep(datagram, came_us)]
+
+    def send(self, datagrams: Sequence[Datagram]) -> Mapping[int, KernelError]:
         """Put packets on the segment of the interface."""
-        link = self._check("send on")
-        if not link.up:
-            raise LinkNotReady("send on", link.name, errno.ENETDOWN)
+        try:
+            link = self._check("send on")
+            if not link.up:
+                raise LinkNotReady("send on", link.name, errno.ENETDOWN)
+        except KernelError as error:
+            return dict.fromkeys(range(len(datagrams)), error)
         for datagram in datagrams:
             self._system.world.transmit(self._system, link, datagram)
-
-    def _check(self, operation: str) -> Link:
-        if not self._open:
-            raise KernelError(operation, "a closed socket", errno.EBADF)
-        return self._system.link_of(self.index, operation)
+        return {}
 
     def hears(self, destination: IPAddress) -> bool:
         """Whether a packet to *destination* reaches this socket."""
         if int(destination.version) != self.family:
             return False
         return destination == self.group if destination.is_multicast else self._system.has_address(destination)
+
+    def put(self, *datagrams: Datagram) -> None:
+        """Packets are in the queue as if they had come now and passed all filters."""
+        self.queue += [(self._system.world.now_us, datagram) for datagram in datagrams]
+
+    def deliver(self, datagram: Datagram, now_us: int) -> bool:
+        """A packet has come; answers whether that wakes anybody."""
+        if not self._is_for_us(datagram):
+            self._foreign += 1
+            if self._foreign % self.share:
+                reason = DropReason.VRID_UNKNOWN if datagram.header.ttl == TTL else DropReason.TTL
+                self._unheard.setdefault(0, Counter())[reason.value] += 1
+                return False
+        elif self.path is ReceivePath.EBPF and self._keep(datagram, now_us):
+            return False
+        elif self.path is ReceivePath.SPLIT and self._is_expected(datagram):
+            self.rest.append((now_us, datagram))
+            return False
+        self.queue.append((now_us, datagram))
+        return True
+
+    def _is_for_us(self, datagram: Datagram) -> bool:
+        right_ttl = self.group is None or datagram.header.ttl == TTL
+        return right_ttl and len(datagram.payload) > 1 and datagram.payload[1] in self._vrids
+
+    def _keep(self, datagram: Datagram, came_us: int) -> bool:
+        armed = self._armed.get(datagram.payload[1]) if len(datagram.payload) > 1 else None
+        if armed is None or armed.datagram != datagram:
+            return False
+        armed.heard_us = came_us
+        armed.repetitions += 1
+        return True
+
+    def _is_expected(self, datagram: Datagram) -> bool:
+        armed = self._armed.get(datagram.payload[1])
+        if armed is None or armed.datagram is None or len(datagram.payload) < 3:
+            return False
+        known = armed.datagram
+        return known.header.source == datagram.header.source and known.payload[2] == datagram.payload[2]
+
+    def _check(self, operation: str) -> Link:
+        if not self._open:
+            raise KernelError(operation, "a closed socket", errno.EBADF)
+        return self._system.link_of(self.index, operation)
 
 
 class SimulatedMonitor:
@@ -287,13 +411,17 @@ class World:
         now_us: Virtual time.
         delay_us: How long a packet is under way.
         loss: Share of packets that get lost, 0-1.
+        path: How sockets come by their packets.
         journal: What happened.
     """
 
-    def __init__(self, *, delay_us: int = 0, loss: float = 0.0, seed: int = 0) -> None:
+    def __init__(
+        self, *, delay_us: int = 0, loss: float = 0.0, seed: int = 0, path: ReceivePath = ReceivePath.OFF
+    ) -> None:
         self.now_us = 0
         self.delay_us = delay_us
         self.loss = loss
+        self.path = path
         self.journal: list[Entry] = []
         self.hosts: dict[str, SimulatedSystem] = {}
         self._random = random.Random(seed)  # noqa: S311  a simulation must repeat itself
@@ -407,9 +535,13 @@ class World:
         if name in self._cut or link is None or not link.usable:
             return
         for sock in system.sockets:
-            if sock.index == index and sock.hears(datagram.header.destination):
-                sock.queue.append(datagram)
+            hears = sock.index == index and sock.hears(datagram.header.destination)
+            if hears and sock.deliver(datagram, self.now_us):
                 self.wake(system)
+
+
+def _came_us(item: tuple[int, Datagram]) -> int:
+    return item[0]
 
 
 def _as_kept(address: VirtualAddress) -> IPInterface:

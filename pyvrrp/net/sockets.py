@@ -1,45 +1,39 @@
-"""
-Raw sockets for advertisements and a packet socket for announcements.
-
-What is sent often is laid out once, in the form that sendmmsg(2) takes, so that all messages which are due leave in one
-system call.
-"""
+"""Raw sockets for advertisements: what is sent is laid out once, what is received comes by one of three paths."""
 
 from __future__ import annotations
 
 import abc
 import contextlib
-import ctypes
 import errno
 import fcntl
 import socket
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from ipaddress import IPv6Address
 from typing import Final
 
 from pyvrrp.errors import DropReason, KernelError, LinkNotReady, PacketError
+from pyvrrp.net import filters
+from pyvrrp.net.batches import Outgoing, enlarge, send_all
+from pyvrrp.net.intake import Intake, Packet, ask_for_times
+from pyvrrp.net.reception import OffloadedReception, Reception, SplitReception
 from pyvrrp.net.refusals import CAP_NET_RAW, refusal
-from pyvrrp.net.system import Datagram, Link
+from pyvrrp.net.system import Arrival, Datagram, Link, ReceivePath
 from pyvrrp.protocol.constants import IP_PROTOCOL, TRAFFIC_CLASS, TTL, Family, IPAddress
 from pyvrrp.protocol.headers import IpHeader, build_ipv4, strip_ipv4
 
-# linux/in.h, asm-generic/socket.h; the socket module of 3.11 has none of these
+# linux/in.h; the socket module of 3.11 has it not
 _IP_MULTICAST_ALL: Final = 49
-_SO_SNDBUFFORCE: Final = 32
-_SO_RCVBUFFORCE: Final = 33
 
 # linux/sockios.h
 _SIOCGIFFLAGS: Final = 0x8913
 _SIOCGIFINDEX: Final = 0x8933
 
-_TC_PRIO_CONTROL: Final = 7  # linux/pkt_sched.h: the first to leave a congested interface
 _IFF_UP: Final = 0x1
 
-_BUFFER: Final = 1 << 20  # a tick of 255 routers and their peers, each about 1 KiB in the kernel, several times over
-_RECEIVE_V4: Final = 2048  # 255 addresses in a VRRPv3 message, options, trailer: 1,136 octets
-_RECEIVE_V6: Final = 8192  # the same with 16 octets each: 4,116
 _CACHE_BOUND: Final = 1024  # 255 virtual routers with four unicast peers each; beyond it the oldest is laid out again
+
+_NO_FAILURES: Final[Mapping[int, KernelError]] = {}
 
 _DRAIN_BOUND: Final = 1024  # more than a default receive buffer holds
 
@@ -50,86 +44,16 @@ _MREQN: Final = struct.Struct("=4s4xi")
 _MREQ6: Final = struct.Struct("=16si")
 
 # bits/socket.h in the machine's own layout
-_IOVEC: Final = struct.Struct("@PN")
-_MMSGHDR: Final = struct.Struct("@PIPNPNi0PI0P")
 _CMSGHDR: Final = struct.Struct("@Nii")
 _SOCKADDR_IN: Final = struct.Struct("=H2x4s8x")
 _SOCKADDR_IN6: Final = struct.Struct("=H6x16sI")
-_SOCKADDR_LL: Final = struct.Struct("=H2siHBB8x")
 _PKTINFO6: Final = struct.Struct("=16sI")
 _INT: Final = struct.Struct("@i")
-
-_ANCILLARY_V6: Final = socket.CMSG_SPACE(_PKTINFO6.size) + socket.CMSG_SPACE(_INT.size)
-
-_sendmmsg = ctypes.CDLL(None, use_errno=True).sendmmsg
-_sendmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int)
-_sendmmsg.restype = ctypes.c_int
-
-
-class Outgoing:
-    """One message as sendmmsg(2) wants it: the octets and their address stay in place, *record* points at them."""
-
-    __slots__ = ("_memory", "record")
-
-    def __init__(self, octets: bytes, address: bytes, ancillary: bytes = b"") -> None:
-        # Control messages are read in place by the kernel and must be aligned, so they come first.
-        address_at = len(ancillary)
-        vector_at = address_at + (len(address) + 7 & ~7)
-        octets_at = vector_at + _IOVEC.size
-        self._memory = ctypes.create_string_buffer(octets_at + len(octets))
-        base = ctypes.addressof(self._memory)
-        self._memory.raw = b"".join(
-            (
-                ancillary,
-                address.ljust(vector_at - address_at, b"\0"),
-                _IOVEC.pack(base + octets_at, len(octets)),
-                octets,
-            )
-        )
-        self.record = _MMSGHDR.pack(
-            base + address_at, len(address), base + vector_at, 1, base if ancillary else 0, len(ancillary), 0, 0
-        )
-
-
-def send_all(descriptor: int, messages: Sequence[Outgoing]) -> tuple[int, int] | None:
-    """
-    Send messages in order, all of them whatever happens to one.
-
-    Returns:
-        Position and errno of the first that failed, or None.
-    """
-    failed: tuple[int, int] | None = None
-    # A copy, because the kernel writes into it how much it sent.
-    records = ctypes.create_string_buffer(b"".join([message.record for message in messages]))
-    base = ctypes.addressof(records)
-    at = 0
-    while at < len(messages):
-        sent = _sendmmsg(descriptor, base + at * _MMSGHDR.size, len(messages) - at, 0)
-        if sent < 0:
-            number = ctypes.get_errno()
-            if number == errno.EINTR:
-                continue
-            failed = failed or (at, number)
-            sent = 1  # the one that failed
-        at += sent
-    return failed
 
 
 def _control(kind: int, data: bytes) -> bytes:
     head = _CMSGHDR.pack(socket.CMSG_LEN(len(data)), socket.IPPROTO_IPV6, kind)
     return (head + data).ljust(socket.CMSG_SPACE(len(data)), b"\0")
-
-
-def _enlarge(sock: socket.socket) -> None:
-    # Without CAP_NET_ADMIN the kernel's limits hold, which is no reason to stop.
-    for force, plain in ((_SO_SNDBUFFORCE, socket.SO_SNDBUF), (_SO_RCVBUFFORCE, socket.SO_RCVBUF)):
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, force, _BUFFER)
-        except OSError:
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.SOL_SOCKET, plain, _BUFFER)
-    with contextlib.suppress(OSError):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, _TC_PRIO_CONTROL)
 
 
 def _bind(sock: socket.socket, link: Link) -> None:
@@ -147,54 +71,90 @@ def _bind(sock: socket.socket, link: Link) -> None:
 
 
 class RawSocket(abc.ABC):
-    """What the sockets of the two families share."""
+    """
+    What the sockets of the two families share.
 
+    Attributes:
+        refused: Why it does not go the path that was wished for, None while it does.
+    """
+
+    family: Family
     _family: socket.AddressFamily
 
-    def __init__(self, link: Link, group: IPAddress | None) -> None:
+    def __init__(
+        self,
+        link: Link,
+        group: IPAddress | None,
+        path: ReceivePath | None = None,
+        intake: Intake | None = None,
+    ) -> None:
         """
         Open the socket in the network namespace of the calling thread.
 
         Args:
             link: Interface it is bound to.
             group: Multicast group to join, or None for unicast.
+            path: How to receive; None is the best that this process may use.
+            intake: Memory to read into, where it is shared with others.
 
         Raises:
             LinkNotReady: The interface is gone or down.
             NotPermitted: CAP_NET_RAW is missing.
         """
         self._subject = f"raw socket for protocol {IP_PROTOCOL} on {link.name}"
+        self._link = link
         self._index = link.index
+        self._group = group
+        self._ttl = TTL if group is not None else None  # peers may be beyond routers
+        self._intake = Intake(self.family) if intake is None else intake
         # By identity, which is cheaper than a hash of all fields; the entry keeps its datagram, so no id comes twice.
         self._prepared: dict[int, tuple[Datagram, Outgoing]] = {}
+        self._path = path if path is not None else ReceivePath.EBPF
+        self.refused: KernelError | None = None
+        self._socket = self._open()
+        self._reception = Reception(self._socket, self.family, self._ttl, self._intake)
+        self._served: tuple[Collection[int], int] | None = None
+
+    def _open(self) -> socket.socket:
         kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
         try:
-            self._socket = socket.socket(self._family, kind, IP_PROTOCOL)
+            sock = socket.socket(self._family, kind, IP_PROTOCOL)
         except OSError as error:
             raise refusal("open", self._subject, error.errno, needs=CAP_NET_RAW) from error
         try:
             # First of all, lest the socket collects what other interfaces hear.
-            _bind(self._socket, link)
-            self._drain()
-            _enlarge(self._socket)
-            self._configure(group)
+            filters.attach(sock, filters.NOTHING)
+            self._drain(sock)
+            _bind(sock, self._link)
+            enlarge(sock)
+            ask_for_times(sock)
+            self._configure(sock, self._group)
         except OSError as error:
-            self._socket.close()
+            sock.close()
             raise refusal("open", self._subject, error.errno, needs=CAP_NET_RAW) from error
+        except KernelError:
+            sock.close()
+            raise
+        return sock
+
+    @staticmethod
+    def _drain(sock: socket.socket) -> None:
+        # What came between socket(2) and the filter may be of another interface.
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(_DRAIN_BOUND):
+                sock.recv(1)
 
     @abc.abstractmethod
-    def _configure(self, group: IPAddress | None) -> None:
+    def _configure(self, sock: socket.socket, group: IPAddress | None) -> None:
         """Set the options of the family and join the group; OSError as it comes."""
 
     @abc.abstractmethod
     def _prepare(self, datagram: Datagram) -> Outgoing:
         """Lay out a datagram for sending."""
 
-    def _drain(self) -> None:
-        # What came between socket(2) and the binding may be of another interface.
-        with contextlib.suppress(BlockingIOError):
-            for _ in range(_DRAIN_BOUND):
-                self._socket.recv(1)
+    @abc.abstractmethod
+    def _unpack(self, packet: Packet) -> Datagram:
+        """Take the header off; PacketError if that cannot be done."""
 
     def fileno(self) -> int:
         """File descriptor to poll, -1 once closed."""
@@ -202,47 +162,180 @@ class RawSocket(abc.ABC):
 
     def close(self) -> None:
         """Leave the group and give the socket back; closing twice is harmless."""
+        self._reception.close()
         self._socket.close()
         self._prepared.clear()
 
-    def send(self, datagrams: Sequence[Datagram]) -> None:
+    # Receiving
+
+    @property
+    def path(self) -> ReceivePath:
+        """How it comes by its packets."""
+        return self._reception.path
+
+    @property
+    def share(self) -> int:
+        """One in so many of the packets that are not for us is handed up."""
+        return self._reception.share
+
+    @property
+    def more(self) -> bool:
+        """The last `read` met its bound."""
+        return self._reception.more
+
+    @property
+    def poll_us(self) -> int | None:
+        """Read that often even if it is not readable."""
+        return self._reception.poll_us
+
+    def serve(self, vrids: Collection[int], longest: int) -> None:
+        """
+        Say which packets are for us.
+
+        A path that is refused is left for the next one, see `refused`. Without any filter all is heard.
+
+        Args:
+            vrids: VRIDs.
+            longest: Octets of the longest advertisement that will be armed.
+        """
+        if self._served is None:
+            self._enter(self._path)
+        self._served = vrids, longest
+        try:
+            self._reception.serve(vrids, longest)
+        except KernelError as error:
+            self._fall_back(error)
+
+    def set_share(self, share: int) -> None:
+        """Hand up one in so many of what is not for us."""
+        try:
+            self._reception.set_share(share)
+        except KernelError as error:
+            self._fall_back(error)
+
+    def arm(self, vrid: int, datagram: Datagram, came_us: int) -> None:
+        """Keep repetitions of this advertisement."""
+        self._reception.arm(vrid, datagram, came_us)
+
+    def disarm(self, vrid: int) -> None:
+        """Hand them up again."""
+        self._reception.disarm(vrid)
+
+    def heard_us(self, vrid: int) -> int:
+        """When the armed one last came; 0 if none was ever armed."""
+        return self._reception.heard_us(vrid)
+
+    def oldest_us(self, vrids: Collection[int]) -> int:
+        """The least of `heard_us`."""
+        return self._reception.oldest_us(vrids)
+
+    def take_repetitions(self, vrid: int) -> int:
+        """How many were kept since this was last asked."""
+        return self._reception.take_repetitions(vrid)
+
+    def take_unheard(self) -> Mapping[int, Mapping[str, int]]:
+        """What the filter dropped since this was last asked, where it counts."""
+        return self._reception.take_unheard()
+
+    def read(self, now_us: int) -> Sequence[Arrival]:
+        """
+        Read what has come, oldest first.
+
+        Raises:
+            KernelError: The socket is broken.
+        """
+        try:
+            packets = self._reception.read(now_us)
+        except OSError as error:
+            raise refusal("receive from", self._subject, error.errno) from error
+        except KernelError as error:  # of a filter, not of the socket
+            self._fall_back(error)
+            return ()
+        if not packets:
+            return ()
+        arrivals = []
+        for packet in packets:
+            try:
+                arrivals.append(Arrival(packet.came_us, self._unpack(packet)))
+            except PacketError as error:
+                arrivals.append(Arrival(packet.came_us, error))
+        return arrivals
+
+    def _enter(self, path: ReceivePath) -> None:
+        """Go that path, or the next that can be gone."""
+        before = self._reception
+        before.close()
+        common = (self._socket, self.family, self._ttl, self._intake)
+        if path is ReceivePath.EBPF:
+            self._reception = OffloadedReception(*common)
+        elif path is ReceivePath.SPLIT:
+            try:
+                self._reception = SplitReception(*common, self._open())
+            except KernelError as error:
+                self.refused = error
+                self._reception = Reception(*common)
+        else:
+            self._reception = Reception(*common)
+        self._reception.adopt(before)
+
+    def _fall_back(self, error: KernelError) -> None:
+        self.refused = error
+        if self._reception.path is ReceivePath.OFF:
+            filters.detach(self._socket)
+            return
+        self._enter(ReceivePath.SPLIT if self._reception.path is ReceivePath.EBPF else ReceivePath.OFF)
+        assert self._served is not None
+        try:
+            self._reception.serve(*self._served)
+        except KernelError as again:
+            self._fall_back(again)
+
+    # Sending
+
+    def prepare(self, datagrams: Sequence[Datagram]) -> None:
+        """Lay out datagrams that may have to be sent in a hurry."""
+        for datagram in datagrams:
+            self._outgoing(datagram)
+
+    def send(self, datagrams: Sequence[Datagram]) -> Mapping[int, KernelError]:
         """
         Send packets in order, with source, destination and TTL of each header, in one system call.
 
         A datagram is laid out when it is first seen: send the same object again, not an equal one.
 
-        Raises:
-            KernelError: The first failure; those after it were tried all the same.
+        Returns:
+            What failed, by position; those after it were sent all the same.
         """
         prepared = self._prepared
         messages = []
         for datagram in datagrams:
             entry = prepared.get(id(datagram))
-            if entry is None:
-                entry = (datagram, self._prepare(datagram))
-                if len(prepared) >= _CACHE_BOUND:
-                    del prepared[next(iter(prepared))]
-                prepared[id(datagram)] = entry
-            messages.append(entry[1])
+            messages.append(self._outgoing(datagram) if entry is None else entry[1])
         failed = send_all(self._socket.fileno(), messages)
-        if failed is not None:
-            at, number = failed
-            raise self._unsent(datagrams[at].header, number)
+        if not failed:
+            return _NO_FAILURES
+        return {at: self._unsent(datagrams[at].header, number) for at, number in failed.items()}
+
+    def _outgoing(self, datagram: Datagram) -> Outgoing:
+        entry = self._prepared.get(id(datagram))
+        if entry is None:
+            entry = (datagram, self._prepare(datagram))
+            if len(self._prepared) >= _CACHE_BOUND:
+                del self._prepared[next(iter(self._prepared))]
+            self._prepared[id(datagram)] = entry
+        return entry[1]
 
     def _unsent(self, header: IpHeader, number: int) -> KernelError:
         return refusal("send to", f"{header.destination} by {self._subject}", number)
-
-    def _refused(self, error: OSError) -> KernelError:
-        return refusal("receive from", self._subject, error.errno)
 
 
 class RawSocketV4(RawSocket):
     """IPv4: header included both ways."""
 
+    family = Family.V4
     _family = socket.AF_INET
 
-    def _configure(self, group: IPAddress | None) -> None:
-        sock = self._socket
+    def _configure(self, sock: socket.socket, group: IPAddress | None) -> None:
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_HDRINCL, 1)
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 0)
         # Else the socket hears every group that any program on this host has joined.
@@ -255,21 +348,8 @@ class RawSocketV4(RawSocket):
         address = _SOCKADDR_IN.pack(socket.AF_INET, datagram.header.destination.packed)
         return Outgoing(build_ipv4(datagram.header, datagram.payload), address)
 
-    def receive(self) -> Datagram | None:
-        """
-        Read the next packet, whatever its destination.
-
-        Raises:
-            PacketError: The IP header cannot be read, or the packet is longer than any advertisement.
-            KernelError: The socket is broken.
-        """
-        try:
-            packet = self._socket.recv(_RECEIVE_V4)
-        except BlockingIOError:
-            return None
-        except OSError as error:
-            raise self._refused(error) from error
-        header, payload = strip_ipv4(packet)
+    def _unpack(self, packet: Packet) -> Datagram:
+        header, payload = strip_ipv4(packet.octets)
         return Datagram(header, payload)
 
 
@@ -282,10 +362,10 @@ class RawSocketV6(RawSocket):
     receive checks sort that out.
     """
 
+    family = Family.V6
     _family = socket.AF_INET6
 
-    def _configure(self, group: IPAddress | None) -> None:
-        sock = self._socket
+    def _configure(self, sock: socket.socket, group: IPAddress | None) -> None:
         for option, value in (
             (socket.IPV6_RECVHOPLIMIT, 1),
             (socket.IPV6_RECVPKTINFO, 1),
@@ -315,84 +395,19 @@ class RawSocketV6(RawSocket):
         # What the kernel says of a source that is not there (yet, or any more: an interface that goes down loses it).
         return LinkNotReady(error.operation, error.subject, number, f"{header.source} is no address of the interface")
 
-    def receive(self) -> Datagram | None:
-        """
-        Read the next packet, whatever its destination.
-
-        Raises:
-            PacketError: The kernel did not tell of its header.
-            KernelError: The socket is broken.
-        """
-        try:
-            payload, ancillary, _flags, sender = self._socket.recvmsg(_RECEIVE_V6, _ANCILLARY_V6)
-        except BlockingIOError:
-            return None
-        except OSError as error:
-            raise self._refused(error) from error
-        destination: IPv6Address | None = None
-        hops: int | None = None
-        for level, kind, data in ancillary:
-            if level != socket.IPPROTO_IPV6:
-                continue
-            if kind == socket.IPV6_PKTINFO and len(data) == _PKTINFO6.size:
-                destination = IPv6Address(data[:16])
-            elif kind == socket.IPV6_HOPLIMIT and len(data) == _INT.size:
-                hops = _INT.unpack(data)[0]
-        if destination is None or hops is None:
+    def _unpack(self, packet: Packet) -> Datagram:
+        if not packet.destination or packet.hops < 0:
             raise PacketError(DropReason.MALFORMED_IP, "no destination or Hop Limit from the kernel")
-        source = IPv6Address(socket.inet_pton(socket.AF_INET6, sender[0].partition("%")[0]))
-        return Datagram(IpHeader(source, destination, hops), payload)
+        header = IpHeader(IPv6Address(packet.source), IPv6Address(packet.destination), packet.hops)
+        return Datagram(header, packet.octets)
 
 
-def open_raw_socket(link: Link, family: Family, group: IPAddress | None) -> RawSocketV4 | RawSocketV6:
+def open_raw_socket(
+    link: Link,
+    family: Family,
+    group: IPAddress | None,
+    path: ReceivePath | None = None,
+    intake: Intake | None = None,
+) -> RawSocketV4 | RawSocketV6:
     """Open a raw socket for protocol 112 on *link*; see `RawSocket`."""
-    return RawSocketV4(link, group) if family is Family.V4 else RawSocketV6(link, group)
-
-
-class FrameSocket:
-    """A packet socket that only sends: whole Ethernet frames on any interface."""
-
-    def __init__(self) -> None:
-        """
-        Open the socket in the network namespace of the calling thread.
-
-        Raises:
-            NotPermitted: CAP_NET_RAW is missing.
-        """
-        kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-        try:
-            # Protocol 0: it is handed nothing to receive.
-            self._socket = socket.socket(socket.AF_PACKET, kind, 0)
-        except OSError as error:
-            raise refusal("open", "packet socket", error.errno, needs=CAP_NET_RAW) from error
-        _enlarge(self._socket)
-
-    def close(self) -> None:
-        """Give the socket back; closing twice is harmless."""
-        self._socket.close()
-
-    def send(self, frames: Iterable[tuple[int, bytes]]) -> None:
-        """
-        Send frames in order, each on the interface with that index, in one system call.
-
-        Raises:
-            KernelError: The first failure; those after it were tried all the same.
-        """
-        due = list(frames)
-        failed = send_all(
-            self._socket.fileno(),
-            [
-                Outgoing(frame, _SOCKADDR_LL.pack(socket.AF_PACKET, frame[12:14], index, 0, 0, 0))
-                for index, frame in due
-            ],
-        )
-        if failed is not None:
-            at, number = failed
-            raise refusal("send", f"frame on {_interface_name(due[at][0])}", number)
-
-
-def _interface_name(index: int) -> str:
-    try:
-        return socket.if_indextoname(index)
-    except (OSError, OverflowError):
-        return f"interface {index}"
+    return (RawSocketV4 if family is Family.V4 else RawSocketV6)(link, group, path, intake)

@@ -11,18 +11,18 @@ What the engine may ask of a kernel: links, addresses, sockets, announcements, a
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
-from typing import Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
-from pyvrrp.errors import KernelError
+from pyvrrp.errors import KernelError, PacketError
 from pyvrrp.protocol.constants import Family, IPAddress
 from pyvrrp.protocol.headers import IpHeader
 
 IPInterface: TypeAlias = IPv4Interface | IPv6Interface
 
-ADDRESS_PROTOCOL = 112
+ADDRESS_PROTOCOL: Final = 112
 """IFA_PROTO of every address that pyvrrp installs: its mark, the protocol number of VRRP itself."""
 
 
@@ -177,6 +177,27 @@ class Datagram:
     payload: bytes
 
 
+class Arrival(NamedTuple):
+    """
+    A packet, or why it cannot be read.
+
+    Attributes:
+        came_us: When the kernel took it in.
+        datagram: The packet; the error is of reason MALFORMED_IP.
+    """
+
+    came_us: int
+    datagram: Datagram | PacketError
+
+
+class ReceivePath(enum.StrEnum):
+    """How a socket comes by its packets; whatever the path, the same is heard at the same time."""
+
+    EBPF = "ebpf"  # the kernel hears, in our stead, what changes nothing
+    SPLIT = "split"  # what is as expected is read now and then, only the rest wakes us
+    OFF = "off"  # every packet wakes us
+
+
 class Readable(Protocol):
     """Something that becomes readable; the simulated world answers -1, there is nothing to poll."""
 
@@ -190,27 +211,100 @@ class Readable(Protocol):
 
 
 class AdvertisementSocket(Readable, Protocol):
-    """One raw socket for (interface, family, multicast group or unicast), never one per virtual router."""
+    """
+    One raw socket for (interface, family, multicast group or unicast), never one per virtual router.
 
-    def receive(self) -> Datagram | None:
+    An advertisement that would change nothing if it came again can be *armed*: its repetitions are not handed up, the
+    socket remembers when the last one came. Where it does so, in the kernel or here, is its `path`.
+
+    """
+
+    @property
+    def path(self) -> ReceivePath:
+        """How it comes by its packets now."""
+        ...
+
+    @property
+    def refused(self) -> KernelError | None:
+        """Why that is not the path that was wished for; None while it is."""
+        ...
+
+    @property
+    def share(self) -> int:
+        """One in so many of the packets that are not for us is handed up; 1 is all."""
+        ...
+
+    @property
+    def more(self) -> bool:
+        """The last `read` met its bound: more may wait."""
+        ...
+
+    @property
+    def poll_us(self) -> int | None:
+        """Read it that often even if it is not readable; None where that is not needed."""
+        ...
+
+    def serve(self, vrids: Collection[int], longest: int) -> None:
         """
-        Read the next packet, TTL and destination included.
+        Say which packets are for us; before the first time none is.
+
+        Args:
+            vrids: VRIDs; those that are no more among them are disarmed.
+            longest: Octets of the longest advertisement that will be armed, as far as one knows.
+        """
+        ...
+
+    def set_share(self, share: int) -> None:
+        """Hand up one in so many of what is not for us."""
+        ...
+
+    def arm(self, vrid: int, datagram: Datagram, came_us: int) -> None:
+        """Keep repetitions of this advertisement from now on, and call it the last one heard."""
+        ...
+
+    def disarm(self, vrid: int) -> None:
+        """Hand up every advertisement of that VRID again; what is known of the armed one stays."""
+        ...
+
+    def heard_us(self, vrid: int) -> int:
+        """When the advertisement that is or was armed last came; 0 if none ever was."""
+        ...
+
+    def oldest_us(self, vrids: Collection[int]) -> int:
+        """The least of `heard_us`; there is at least one."""
+        ...
+
+    def take_repetitions(self, vrid: int) -> int:
+        """How many were kept since this was last asked."""
+        ...
+
+    def take_unheard(self) -> Mapping[int, Mapping[str, int]]:
+        """
+        Ask what was not handed up because it was not for us, as far as it is counted.
 
         Returns:
-            The packet, or None if there is nothing to read now.
+            Packets since this was last asked, by VRID (0 for all that are not ours), by reason.
+        """
+        ...
+
+    def read(self, now_us: int) -> Sequence[Arrival]:
+        """
+        Read what has come, oldest first; a bounded number, see `more`.
+
+        Args:
+            now_us: The present; no packet came later.
 
         Raises:
-            PacketError: The IP header cannot be read (MALFORMED_IP).
             KernelError: The socket is broken, for example its interface went down.
         """
         ...
 
-    def send(self, datagrams: Sequence[Datagram]) -> None:
+    def send(self, datagrams: Sequence[Datagram]) -> Mapping[int, KernelError]:
         """
         Send packets in order, as they are: source, destination and TTL are those of each header.
 
-        Raises:
-            KernelError: The first failure; those after it were tried all the same.
+        Returns:
+            What failed, by position; those after it were sent all the same.
         """
         ...
 

@@ -32,6 +32,7 @@ AUTH_NONE: Final = 0  # RFC 3768 5.3.6.1
 AUTH_PASS: Final = 1  # RFC 2338 5.3.6.2, reserved by RFC 3768
 AUTH_AH: Final = 2  # RFC 2338 5.3.6.3, reserved by RFC 3768
 AUTH_DATA_LENGTH: Final = 8  # RFC 3768 5.3.10
+HEADER_LENGTH: Final = 8  # of a VRRP message, before its addresses; RFC 9568 5.1
 
 
 class Family(enum.IntEnum):

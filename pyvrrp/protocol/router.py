@@ -228,6 +228,45 @@ class VirtualRouter:
             self._enter(row, event)
         return tuple(actions)
 
+    # Short cuts: each does what `handle` would do, or says that it cannot.
+
+    def would_only_wait(self, event: AdvertisementReceived) -> bool:
+        """Whether the advertisement that was just handled would, if it came again, only restart the down timer."""
+        return (
+            self.state is State.BACKUP
+            and event.source == self.master
+            and not self._priority_zero(event)
+            and self._no_preempt_or_not_lower(event)
+        )
+
+    def heard_again(self, at_us: int) -> None:
+        """
+        Hear once more the advertisement of which `would_only_wait` said so, nothing else having happened since.
+
+        Args:
+            at_us: When it came; not before the last event.
+        """
+        self._now_us = at_us
+        self._released_by = None
+        self.master_heard_us = at_us
+        self.next_deadline_us = at_us + self.master_down_interval_us
+
+    def tick(self, now_us: int) -> bool:
+        """
+        Reach the deadline of a MASTER that has nothing to doubt: one advertisement of its effective priority is due.
+
+        Returns:
+            False if this is not all there is to it; nothing was done then, `handle` is to be asked.
+        """
+        at_us, interval_us = self.next_deadline_us, self.settings.advertisement_interval_us
+        if self.state is not State.MASTER or self._draining or self._doubtful or at_us is None:
+            return False
+        if not at_us <= now_us < at_us + interval_us:
+            return False
+        self._now_us = now_us
+        self.next_deadline_us = at_us + interval_us
+        return True
+
     def _note_facts(self, event: Event, now_us: int) -> bool:
         """Keep what the event says whatever the state; False when it says nothing new."""
         if isinstance(event, DeadlineReached):

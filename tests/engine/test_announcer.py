@@ -140,7 +140,7 @@ def test_refreshed_and_paced(simulated: SimulatedLan) -> None:
 def test_after_a_lower_priority(simulated: SimulatedLan) -> None:
     made = serving(simulated, replace(QUIET, lower_repeat=2, lower_delay_us=1_000_000), 1)
     made.forget()
-    made.kernel.sockets[0].queue.append(advertisement("192.0.2.9", 50))
+    made.kernel.sockets[0].put(advertisement("192.0.2.9", 50))
     made.wake()
     simulated.rest(5)
     assert made.announced() == ["192.0.2.100"] * 4

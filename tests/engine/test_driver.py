@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import ip_interface
 from pathlib import Path
 
@@ -13,18 +13,21 @@ import pytest
 
 from pyvrrp.engine.loop import Engine, EngineDriver
 from pyvrrp.engine.streams import Ask, Configure, Entered, Report, Status, Stop, Stopped
+from pyvrrp.errors import KernelError
 from pyvrrp.net.linux import LinuxSystem
-from pyvrrp.net.simulated import SimulatedSystem, World
-from pyvrrp.net.system import Datagram, Readable
+from pyvrrp.net.simulated import SimulatedSocket, SimulatedSystem, World
+from pyvrrp.net.system import Arrival, Datagram, Link, Readable
+from pyvrrp.protocol.constants import Family, IPAddress
 from pyvrrp.protocol.states import State
 from tests.engine.worlds import VIP, advertisement, settings
 from tests.netns import Network, why_impossible
 
 
-class Pipe:
+class Pipe(SimulatedSocket):
     """A socket of the simulated LAN with a descriptor of its own: readable when something waits."""
 
-    def __init__(self, kernel: LivingSystem) -> None:
+    def __init__(self, kernel: LivingSystem, index: int, family: Family, group: IPAddress | None) -> None:
+        super().__init__(kernel, index, family, group)
         self.kernel = kernel
         self.ours, self.theirs = socket.socketpair()
         self.ours.setblocking(False)
@@ -38,15 +41,16 @@ class Pipe:
         self.ours.close()
         self.theirs.close()
 
-    def receive(self) -> Datagram | None:
+    def read(self, now_us: int) -> Sequence[Arrival]:
         try:
-            self.ours.recv(1)
+            count = len(self.ours.recv(64))
         except BlockingIOError:
-            return None
-        return advertisement("192.0.2.9", 200)
+            count = 0
+        return [Arrival(now_us, advertisement("192.0.2.9", 200))] * count
 
-    def send(self, datagrams: Sequence[Datagram]) -> None:
+    def send(self, datagrams: Sequence[Datagram]) -> Mapping[int, KernelError]:
         self.kernel.sent += len(datagrams)
+        return {}
 
 
 class LivingSystem(SimulatedSystem):
@@ -61,8 +65,8 @@ class LivingSystem(SimulatedSystem):
     def now_us(self) -> int:
         return time.monotonic_ns() // 1000
 
-    def open_socket(self, *_: object) -> Pipe:  # type: ignore[override]  # another kind of socket
-        pipe = Pipe(self)
+    def open_socket(self, link: Link, family: Family, group: IPAddress | None) -> Pipe:
+        pipe = Pipe(self, link.index, family, group)
         self.pipes.append(pipe)
         return pipe
 

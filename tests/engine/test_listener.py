@@ -62,7 +62,7 @@ class Host:
         self.engine.step()
 
     def hear(self, *datagrams: Datagram) -> dict[str, int]:
-        self.system.sockets[0].queue.extend(datagrams)
+        self.system.sockets[0].put(*datagrams)
         self.engine.step()
         (runner,) = self.engine._runners.values()
         return dict(runner.counters)

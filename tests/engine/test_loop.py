@@ -8,7 +8,6 @@ from ipaddress import ip_address, ip_interface
 
 import pytest
 
-from pyvrrp.engine.listener import DRAIN_MAX
 from pyvrrp.engine.loop import AUDIT_US, DRAINS_MAX, REOPEN_US, Engine
 from pyvrrp.engine.streams import (
     Ask,
@@ -25,7 +24,7 @@ from pyvrrp.engine.streams import (
     Stopped,
 )
 from pyvrrp.errors import KernelError, UsageError
-from pyvrrp.net.simulated import SimulatedSocket
+from pyvrrp.net.simulated import READ_MAX, SimulatedSocket
 from pyvrrp.net.system import AssignedAddress, Datagram, Link, Resynchronise
 from pyvrrp.protocol.actions import Cause, Note
 from pyvrrp.protocol.announcing import AnnouncementSettings
@@ -79,7 +78,7 @@ class TestOrder:
         assert deadline_us is not None
         a.kernel.frozen = True
         simulated.rest(deadline_us / 1e6)
-        socket_of(a).queue.append(advertisement(PEER, 200))
+        socket_of(a).put(advertisement(PEER, 200))
         simulated.world.thaw("a")
         simulated.rest(0)
         assert a.moves() == ["BACKUP"]
@@ -90,8 +89,8 @@ class TestOrder:
         simulated.rest(0.001)
         simulated.world.now_us += 1_000_000
         broken = replace(advertisement(PEER, 200), payload=b"\x31")
-        socket_of(a).queue.extend([broken] * DRAIN_MAX)
-        socket_of(a).queue.append(advertisement(PEER, 200))
+        socket_of(a).put(*[broken] * READ_MAX)
+        socket_of(a).put(advertisement(PEER, 200))
         assert a.step() == simulated.world.now_us
         assert len(socket_of(a).queue) == 1
         assert a.moves() == ["BACKUP"]
@@ -106,7 +105,7 @@ class TestOrder:
         broken = replace(advertisement(PEER, 50), payload=b"\x31")
         simulated.world.now_us += INTERVAL_US
         for _ in range(DRAINS_MAX):
-            socket_of(a).queue.extend([broken] * (DRAIN_MAX + 1))
+            socket_of(a).put(*[broken] * (READ_MAX + 1))
             assert a.step() == simulated.world.now_us
         assert [sent.priority for sent in a.sent()] == [100]
 
@@ -116,8 +115,8 @@ class TestOrder:
         simulated.rest(0.001)
         first, second = a.kernel.sockets
         broken = replace(advertisement(PEER, 200), payload=b"\x31")
-        first.queue.extend([broken] * (DRAIN_MAX + 1))
-        second.queue.extend([broken] * (DRAIN_MAX + 1))
+        first.put(*[broken] * (READ_MAX + 1))
+        second.put(*[broken] * (READ_MAX + 1))
         a.step()
         assert (len(first.queue), len(second.queue)) == (1, 1)
 
@@ -331,7 +330,7 @@ class TestCommands:
         """It goes by the master's, once there is one."""
         a.configure(settings())
         simulated.rest(0.001)
-        socket_of(a).queue.append(advertisement(PEER, 200, interval_us=2_000_000))
+        socket_of(a).put(advertisement(PEER, 200, interval_us=2_000_000))
         a.step()
         a.configure(settings(interval_us=20_000_000))
         simulated.rest(0.001)
@@ -544,7 +543,7 @@ class TestKernel:
         serving(simulated, a)
         broken = socket_of(a)
         with monkeypatch.context() as patch:
-            patch.setattr(broken, "receive", refuse)
+            patch.setattr(broken, "read", refuse)
             patch.setattr(a.kernel, "open_socket", refuse)
             simulated.rest(INTERVAL_S)
         assert a.kernel.sockets == []
@@ -569,7 +568,7 @@ class TestKernel:
     ) -> None:
         serving(simulated, a)
         with monkeypatch.context() as patch:
-            patch.setattr(socket_of(a), "send", refuse)
+            patch.setattr(socket_of(a), "send", lambda _: {0: KernelError("try", "it", errno.EIO)})
             simulated.rest(INTERVAL_S)
         assert a.status_of().counters["send-errors"] == 1
         assert [failure.instance for failure in failures(a)] == ["VI_1"]
@@ -694,7 +693,7 @@ class TestKernel:
         simulated.rest(INTERVAL_S)
         assert [str(sent.source) for sent in a.sent()] == ["192.0.2.77"]
         assert a.engine._listeners
-        socket_of(a).queue.append(advertisement("192.0.2.77", 250))
+        socket_of(a).put(advertisement("192.0.2.77", 250))
         a.step()
         assert a.is_master()
         assert a.status_of().counters["own-source"] == 1

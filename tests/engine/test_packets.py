@@ -14,7 +14,7 @@ from pyvrrp.engine.batch import Batch
 from pyvrrp.engine.listener import REPORT_INTERVAL_US, Complaints
 from pyvrrp.engine.streams import Dropped, InstanceSettings, KernelFailed, Noticed, RaiseFault, Report
 from pyvrrp.errors import DropReason, PacketError
-from pyvrrp.net.system import Datagram
+from pyvrrp.net.system import Arrival, Datagram
 from pyvrrp.protocol.advertisement import Advertisement, encode
 from pyvrrp.protocol.checksum import message_checksum
 from pyvrrp.protocol.receive import ListMismatch, Notice
@@ -117,17 +117,12 @@ def picture(lan: SimulatedLan, made: SimulatedHost) -> dict[str, object]:
 def inject(made: SimulatedHost, packet: Datagram | PacketError, monkeypatch: pytest.MonkeyPatch) -> None:
     sock = made.kernel.sockets[0]
     if isinstance(packet, Datagram):
-        sock.queue.append(packet)
+        sock.put(packet)
         made.step()
         return
-    packets = iter([packet, None])
-
-    def receive() -> None:
-        if (item := next(packets)) is not None:
-            raise item
-
+    came = Arrival(made.kernel.now_us(), packet)
     with monkeypatch.context() as patch:
-        patch.setattr(sock, "receive", receive)
+        patch.setattr(sock, "read", lambda _: [came])
         made.step()
 
 
@@ -186,7 +181,7 @@ def test_a_thousand_bad_packets(simulated: SimulatedLan, state: State) -> None:
     ]
 
     def arrive(number: int) -> None:
-        victim.kernel.sockets[0].queue.append(bad[number % len(bad)])
+        victim.kernel.sockets[0].put(bad[number % len(bad)])
         victim.wake()
 
     for number in range(1000):
@@ -205,7 +200,7 @@ def test_a_thousand_bad_packets(simulated: SimulatedLan, state: State) -> None:
 def test_an_owner_listens(simulated: SimulatedLan) -> None:
     """Erratum 8298: with a notice."""
     made = host(simulated, V3, 255)
-    made.kernel.sockets[0].queue.append(v3())
+    made.kernel.sockets[0].put(v3())
     made.step()
     assert [r.notice for r in made.reports if isinstance(r, Noticed)] == [Notice.RECEIVER_IS_OWNER]
     assert made.status_of().counters["noticed-receiver-is-owner"] == 1
@@ -216,7 +211,7 @@ def test_a_notice(simulated: SimulatedLan) -> None:
     """Told at most once a second, counted always; the packet is believed."""
     made = host(simulated, V3, 100)
     for _ in range(5):
-        made.kernel.sockets[0].queue.append(v3(interval_us=2 * INTERVAL_US, vips=["192.0.2.77/24"]))
+        made.kernel.sockets[0].put(v3(interval_us=2 * INTERVAL_US, vips=["192.0.2.77/24"]))
         made.wake()
         simulated.rest(0.1)
     simulated.rest(1)
@@ -233,7 +228,7 @@ def test_a_notice(simulated: SimulatedLan) -> None:
 
 def test_priority_zero_is_counted(simulated: SimulatedLan) -> None:
     made = host(simulated, V3, 100)
-    made.kernel.sockets[0].queue.append(v3(0))
+    made.kernel.sockets[0].put(v3(0))
     made.step()
     assert made.status_of().counters == {"advertisements-received": 1, "priority-zero-received": 1}
 
@@ -243,7 +238,7 @@ def test_a_fault_hears_nothing(simulated: SimulatedLan) -> None:
     made.command(RaiseFault("VI_1", "x", "x"))
     made.step()
     before = picture(simulated, made)
-    made.kernel.sockets[0].queue.append(v3())
+    made.kernel.sockets[0].put(v3())
     made.step()
     assert picture(simulated, made) == before
 
@@ -255,8 +250,8 @@ def test_what_is_meant_for_another_socket(simulated: SimulatedLan) -> None:
     simulated.rest(0.001)
     group, unicast = made.kernel.sockets
     packet = advertisement(PEER, 200, destination="192.0.2.1")
-    group.queue.append(packet)
-    unicast.queue.append(packet)
+    group.put(packet)
+    unicast.put(packet)
     made.step()
     assert made.status_of().counters == {}
     assert set(made.status_of("VI_U").counters) == {"advertisements-received", "noticed-address-list-mismatch"}
@@ -269,7 +264,7 @@ def test_what_changes_by_a_reload_is_what_is_checked(simulated: SimulatedLan) ->
     other = v2(vips=["192.0.2.77/24"])
     made.configure(settings(version=2, interval_us=1_000_000, vips=["192.0.2.77/24"]))
     simulated.rest(0.001)
-    made.kernel.sockets[0].queue.append(other)
+    made.kernel.sockets[0].put(other)
     made.step()
     assert made.status_of().counters == {"advertisements-received": 1}
 

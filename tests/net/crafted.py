@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Self
 
+from pyvrrp.net.filters import detach
 from pyvrrp.net.links import find_link
 from pyvrrp.net.linux import LinuxSystem
 from pyvrrp.net.sockets import RawSocketV4, RawSocketV6, open_raw_socket
@@ -18,6 +19,7 @@ from pyvrrp.protocol.advertisement import Advertisement, encode
 from pyvrrp.protocol.checksum import checksum
 from pyvrrp.protocol.constants import Family, IPAddress
 from pyvrrp.protocol.headers import IpHeader, build_ethernet, build_ip, multicast_hardware_address
+from tests.net.reading import take
 from tests.netns import Network, until
 
 VRID = 62
@@ -114,6 +116,7 @@ class Wire:
             link = find_link(system.links(), self._interface)
             assert link is not None
             sock = open_raw_socket(link, self.family, self.family.group if self._multicast else None)
+        detach(sock._socket)  # filters are put on it by the tests
         return self._closing.enter_context(closing(sock))
 
     def settle(self) -> None:
@@ -121,7 +124,7 @@ class Wire:
 
         def crosses() -> bool:
             self._send([self._mark()])
-            return self.sock.receive() is not None
+            return take(self.sock) is not None
 
         until(crosses, "the first packet")
         self.heard()
@@ -142,7 +145,7 @@ class Wire:
         last = self._marker + self._sent.to_bytes(4, "big")
 
         def ended() -> bool:
-            while (datagram := sock.receive()) is not None:
+            while (datagram := take(sock)) is not None:
                 if datagram.payload == last:
                     return True
                 if not datagram.payload.startswith(self._marker):

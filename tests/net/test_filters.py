@@ -23,6 +23,7 @@ from pyvrrp.net import filters
 from pyvrrp.net.filters import Expected, Split, advertisement_filter, attach, attach_split, detach, split_filters
 from pyvrrp.protocol.constants import Family
 from tests.net.crafted import VRID, Wire, header, message, packet, payloads, sender
+from tests.net.reading import take
 from tests.netns import Network
 
 BOTH = pytest.mark.parametrize("family", [Family.V4, Family.V6])
@@ -401,12 +402,12 @@ def test_two_sockets_share_what_one_would_hear(wire: Wire) -> None:
     wire.send(*as_expected, octets_of(family, 65), *differing, octets_of(family, 62, ttl=254))
     found = wire.heard(urgent)  # its marker is not as expected, so it is not among the rest
     assert len(found) == len(differing)
-    assert [rest.receive() is not None for _ in range(3)] == [True, True, False]
+    assert [take(rest) is not None for _ in range(3)] == [True, True, False]
 
     attach_split(urgent._socket, rest._socket, split_filters(family, [62, 63, 64], {}, 0))
     wire.send(*as_expected, *differing)
     assert len(wire.heard(urgent)) == len(as_expected) + len(differing)
-    assert rest.receive() is None
+    assert take(rest) is None
 
 
 @pytest.mark.root
@@ -421,7 +422,7 @@ def test_the_kernel_takes_the_largest_programs(wire: Wire) -> None:
         octets = octets_of(family, 255, priority=255, number=255 % 250 + 1)
         wire.send(octets)
         assert wire.heard() == []
-        assert rest.receive() is not None
+        assert take(rest) is not None
 
 
 @pytest.mark.root

@@ -41,13 +41,14 @@ from pyvrrp.engine.streams import (
     Stop,
 )
 from pyvrrp.net.simulated import World
-from pyvrrp.net.system import Datagram, VirtualAddress
+from pyvrrp.net.system import Datagram, ReceivePath, VirtualAddress
 from pyvrrp.protocol.actions import Note
 from pyvrrp.protocol.advertisement import decode
 from pyvrrp.protocol.announcing import AnnouncementSettings
 from pyvrrp.protocol.constants import Family
 from pyvrrp.protocol.router import RouterSettings
 
+OFF, SPLIT, EBPF = ReceivePath.OFF, ReceivePath.SPLIT, ReceivePath.EBPF
 HERE = Path(__file__).parent
 TRACES = sorted(HERE.glob("*.txt"))
 VIPS = {Family.V4: "192.0.2.100/24", Family.V6: "fe80::100/64"}
@@ -64,8 +65,9 @@ def microseconds(text: str) -> int:
 class Teller:
     """Runs a scenario and tells it, one line for each host and moment."""
 
-    def __init__(self) -> None:
-        self.world = World()
+    def __init__(self, path: ReceivePath, *, packets: bool) -> None:
+        self.packets = packets
+        self.world = World(path=path)
         self.engines: dict[str, Engine] = {}
         self.settings: dict[str, InstanceSettings] = {}
         self.names: dict[object, str] = {}
@@ -160,17 +162,19 @@ class Teller:
         heard = [
             f"hears priority {message.priority} from {self.names[datagram.header.source]}"
             for sock in self.world.hosts[name].sockets
-            for datagram in sock.queue
+            for _, datagram in sock.queue
             for message in [decode(datagram.payload, datagram.header)]
         ]
         self._said = []
         self._read = len(self.world.journal)
         before_us = engine.next_router_deadline_us
         wake_us = engine.step()
-        clauses = heard + self._said + self._did(name)
+        clauses = self._said + self._did(name)
         after_us = engine.next_router_deadline_us
-        if after_us is not None and after_us != before_us:
-            clauses.append(f"wakes at {after_us / 1e6:.3f}")
+        if self.packets:
+            clauses = heard + clauses
+            if after_us is not None and after_us != before_us:
+                clauses.append(f"wakes at {after_us / 1e6:.3f}")
         if clauses:
             self.lines.append(f"{self.world.now_us / 1e6:.3f} {name} {', '.join(clauses)}")
         return wake_us
@@ -234,8 +238,16 @@ REMARKS = {
 }
 
 
-def tell(script: str) -> str:
-    teller = Teller()
+def tell(script: str, path: ReceivePath = ReceivePath.OFF, *, packets: bool = True) -> str:
+    """
+    Run a scenario.
+
+    Args:
+        script: Its commands.
+        path: How packets are received.
+        packets: Tell each packet that is heard, and what it did to the timer, too.
+    """
+    teller = Teller(path, packets=packets)
     for line in script.splitlines():
         command, *words = line.split("#")[0].split() or [""]
         if command:
@@ -251,6 +263,14 @@ def test_trace(path: Path) -> None:
         path.write_text(f"{script}----\n{told}", encoding="utf-8")
     else:
         assert told == expected
+
+
+@pytest.mark.parametrize("path", TRACES, ids=lambda path: path.stem)
+def test_the_same_happens_on_all_receive_paths(path: Path) -> None:
+    script = path.read_text(encoding="utf-8").partition("----\n")[0]
+    off, split, ebpf = (tell(script, one, packets=False) for one in (OFF, SPLIT, EBPF))
+    assert off == split
+    assert off == ebpf
 
 
 def test_a_run_repeats_itself() -> None:
