@@ -8,7 +8,6 @@ nothing here holds a socket, a callback or a word for people, and the engine nev
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 from typing import TypeAlias
 
@@ -21,6 +20,7 @@ from pyvrrp.protocol.constants import AUTH_NONE, Family, IPAddress
 from pyvrrp.protocol.receive import ListMismatch, Notice
 from pyvrrp.protocol.router import RouterSettings
 from pyvrrp.protocol.states import State
+from pyvrrp.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,48 @@ class Stop:
     handover: bool = False
 
 
-Command: TypeAlias = Configure | SetPriority | RaiseFault | ClearFault | Ask | Stop
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """
+    Hand over as at a planned end (make before break) and stay out, in INITIALIZE, until `Resume`.
+
+    A `Configure` keeps an instance drained that it keeps; a second `Drain` changes nothing.
+
+    Attributes:
+        instance: Its name; None is all instances, also those that a later `Configure` adds.
+    """
+
+    instance: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Take part again after `Drain`, as after a start; *instance* None is all instances."""
+
+    instance: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hardening:
+    """
+    How the engine's process is scheduled and kept in memory; carried out by the process, not by the `Engine`.
+
+    Each one tells all: what is not said goes back to what it was before.
+
+    Attributes:
+        rt_priority: SCHED_RR priority, None for the ordinary class.
+        max_auto_priority: Where timers run late SCHED_RR is taken by itself, up to this priority; 0 is never.
+        nice: Nice value in the ordinary class; 0 leaves the one it was started with.
+        no_swap: Lock the memory.
+    """
+
+    rt_priority: int | None = None
+    max_auto_priority: int = 0
+    nice: int = 0
+    no_swap: bool = False
+
+
+Command: TypeAlias = Configure | SetPriority | RaiseFault | ClearFault | Ask | Stop | Drain | Resume | Hardening
 
 
 # Reports
@@ -240,6 +281,22 @@ class KernelFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Hastened:
+    """The engine's process woke up *late_us* too late, and has taken SCHED_RR of that priority: `max_auto_priority`."""
+
+    rt_priority: int
+    late_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class FellBack:
+    """Advertisements are received by *path*, which is not the one that was wished for; *reason* says why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class InstanceStatus:
     """
     An instance as it is now; times are monotonic microseconds.
@@ -248,6 +305,7 @@ class InstanceStatus:
         addresses: VIPs (and excluded ones) that the kernel has on their interfaces now.
         counters: Packets by kind and dropped packets by reason.
         held: Waiting for these first results; not started yet.
+        drained: Told to stay out by `Drain`.
     """
 
     name: str
@@ -275,16 +333,48 @@ class InstanceStatus:
     vips: tuple[IPAddress, ...]
     addresses: tuple[IPAddress, ...]
     counters: Mapping[str, int]
+    drained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SocketStatus:
+    """
+    A raw socket as it is now.
+
+    Attributes:
+        interface: Name of its interface.
+        family: IPv4 or IPv6.
+        path: How its packets are received: `ebpf`, `split` or `off`.
+        refused: Why not by the path that was wished for; empty if it is that one.
+        share: One in so many of the packets that are not for us is looked at.
+        estimated: Counters of its interface are estimates for that reason.
+        polled: There is so much to hear that it is read at intervals.
+    """
+
+    interface: str
+    family: Family
+    path: str
+    refused: str
+    share: int
+    estimated: bool
+    polled: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The answer to `Ask`; *interfaces* counts what could not be attributed to an instance."""
+    """
+    The answer to `Ask`.
+
+    Attributes:
+        interfaces: Dropped packets that could not be attributed to an instance, by interface and reason.
+        sockets: How advertisements are received.
+    """
 
     token: int
     now_us: int
     instances: tuple[InstanceStatus, ...]
     interfaces: Mapping[str, Mapping[str, int]]
+    sockets: tuple[SocketStatus, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,4 +382,4 @@ class Stopped:
     """Every instance has ended, every address is gone."""
 
 
-Report: TypeAlias = Entered | Remarked | Dropped | Noticed | KernelFailed | Status | Stopped
+Report: TypeAlias = Entered | Remarked | Dropped | Noticed | KernelFailed | FellBack | Hastened | Status | Stopped
