@@ -14,7 +14,7 @@ from pyvrrp.engine.inventory import Inventory
 from pyvrrp.engine.listener import Listener
 from pyvrrp.engine.streams import Entered, InstanceSettings, InstanceStatus, Key, Remarked
 from pyvrrp.net.links import primary_address
-from pyvrrp.net.system import Datagram, Link, VirtualAddress
+from pyvrrp.net.system import Datagram, Link, System, VirtualAddress
 from pyvrrp.protocol.actions import (
     Action,
     Announce,
@@ -29,7 +29,15 @@ from pyvrrp.protocol.actions import (
 )
 from pyvrrp.protocol.advertisement import Advertisement, encode
 from pyvrrp.protocol.announcing import AnnouncementPlan
-from pyvrrp.protocol.constants import AUTH_DATA_LENGTH, HEADER_LENGTH, PRIORITY_OWNER, TTL, Family, IPAddress
+from pyvrrp.protocol.constants import (
+    AUTH_DATA_LENGTH,
+    HEADER_LENGTH,
+    PRIORITY_OWNER,
+    PRIORITY_RELEASE,
+    TTL,
+    Family,
+    IPAddress,
+)
 from pyvrrp.protocol.events import (
     AdvertisementReceived,
     DeadlineReached,
@@ -42,7 +50,7 @@ from pyvrrp.protocol.events import (
     Startup,
     VipsMissing,
 )
-from pyvrrp.protocol.headers import IpHeader
+from pyvrrp.protocol.headers import HARDWARE_ADDRESS_LENGTH, IpHeader
 from pyvrrp.protocol.neighbours import announcement
 from pyvrrp.protocol.receive import Receiver, is_link_local
 from pyvrrp.protocol.router import VirtualRouter
@@ -78,6 +86,7 @@ class InstanceRunner:
         counters: Packets by kind, dropped ones by reason.
         held: Causes of which a first word is awaited before the start.
         drained: It was told to stay out.
+        prepared: What it needs to take over is laid out, see `prepare`.
     """
 
     __slots__ = (
@@ -85,6 +94,7 @@ class InstanceRunner:
         "_again",
         "_announcer",
         "_datagrams",
+        "_frames",
         "_homes",
         "_inventory",
         "_keep_addresses",
@@ -100,6 +110,7 @@ class InstanceRunner:
         "held",
         "link",
         "listener",
+        "prepared",
         "router",
         "settings",
         "source",
@@ -121,6 +132,8 @@ class InstanceRunner:
         self._announcer = announcer
         self._plan = AnnouncementPlan(settings.announcements)
         self._datagrams: dict[int, tuple[Datagram, ...]] = {}
+        self._frames: dict[int, tuple[VirtualAddress, Link, bytes]] = {}
+        self.prepared = False
         self._addresses = (*settings.vips, *settings.excluded)
         self._keep_addresses = False
         # An owner's addresses that were there before: not ours to remove.
@@ -316,7 +329,9 @@ class InstanceRunner:
         New faults are told at once; those that are over wait for `settle`, lest a state is entered for a moment.
         """
         settings = self.settings
-        link = self.link = self._inventory.links.get(settings.interface)
+        before, self.link = self.link, self._inventory.links.get(settings.interface)
+        link = self.link
+        self.prepared = self.prepared and link == before
         if link is None:
             self._judge(INTERFACE, f"interface {settings.interface} does not exist", now_us, batch)
         elif link.loopback:
@@ -367,6 +382,8 @@ class InstanceRunner:
         self.settings = settings
         self.router.settings = settings.router
         self._datagrams.clear()
+        self._frames.clear()
+        self.prepared = False
         if self.listener is not None:
             self.listener.add(self)
         if before.router.priority != settings.router.priority:
@@ -396,10 +413,38 @@ class InstanceRunner:
             link = self._inventory.links.get(address.interface)
             if address in self._refused:
                 continue
-            if link is not None and link.arp and not link.loopback and len(link.hardware_address) == 6:
-                frames.append((link.index, address.ip.version, announcement(address.ip, link.hardware_address)))
+            if link is not None and (frame := self._frame(address, link)) is not None:
+                frames.append((link.index, address.ip.version, frame))
         settings = self.settings.announcements
         self._announcer.send(self, frames * rounds, settings.arp_interval_us, settings.na_interval_us, now_us)
+
+    def _frame(self, address: VirtualAddress, link: Link) -> bytes | None:
+        """The announcement of an address, the same object until its link changes; None where there is nobody to ask."""
+        if not link.arp or link.loopback or len(link.hardware_address) != HARDWARE_ADDRESS_LENGTH:
+            return None
+        entry = self._frames.get(id(address))
+        if entry is None or (entry[1] is not link and entry[1] != link):
+            entry = (address, link, announcement(address.ip, link.hardware_address))
+            self._frames[id(address)] = entry
+        return entry[2]
+
+    def prepare(self, system: System) -> None:
+        """
+        Lay out in octets all that a take-over sends, while there is time.
+
+        Raises:
+            KernelError: The kernel gave no socket for it.
+        """
+        self.prepared = True
+        if self.source is not None and self.listener is not None:
+            for priority in (self.router.effective_priority, PRIORITY_RELEASE):
+                self.listener.sock.prepare(self._advertisements(priority))
+        frames = []
+        for address in self._addresses:
+            link = self._inventory.links.get(address.interface)
+            if link is not None and (frame := self._frame(address, link)) is not None:
+                frames.append((link.index, frame))
+        system.prepare(self._addresses, frames)
 
     def address_failed(self, address: VirtualAddress, *, installing: bool, now_us: int) -> None:
         """The kernel refused: try again later."""
@@ -466,6 +511,8 @@ class InstanceRunner:
                     self.count("released-master")
                 batch.report(Entered(self.settings.name, action))
             case Remark():
+                if action.note is Note.PRIORITY:
+                    self.prepared = False
                 if action.note is Note.OVERSLEPT:
                     self._be_quiet()  # what it announced now might be another's
                 batch.report(Remarked(self.settings.name, action))
@@ -551,6 +598,7 @@ class InstanceRunner:
             self.source = source
             self.router.primary = source if source is not None else _NO_ADDRESS[family]
             self._datagrams.clear()
+            self.prepared = False
             if self.listener is not None:
                 self.listener.add(self)
 

@@ -25,7 +25,9 @@ class Inventory:
 
     def replace(self, links: Iterable[Link], addresses: Iterable[AssignedAddress]) -> None:
         """All is as said here."""
-        self.links = {link.name: link for link in links}
+        before = self.links
+        # The same object while it is the same link: others know by it that nothing has changed.
+        self.links = {link.name: before[link.name] if before.get(link.name) == link else link for link in links}
         self._by_link = {}
         self._by_key = {}
         for assigned in addresses:

@@ -194,6 +194,8 @@ class Listener:
         if served != self._served:
             self._served = served
             self.sock.serve(*served)
+            if self.sock.poll_us is not None and self.next_poll_us is None:
+                self.next_poll_us = 0
 
     @property
     def destination(self) -> tuple[str, IPAddress | None]:
@@ -225,13 +227,13 @@ class Listener:
         """Hear no more of that advertisement."""
         self.sock.arm(vrid, datagram, came_us)
         self.armed[vrid] = self.runners[vrid]
-        self._regroup()
+        self._rearmed()
 
     def disarm(self, vrid: int) -> None:
         """Hear of every advertisement of that VRID again."""
         self.sock.disarm(vrid)
         self.armed.pop(vrid, None)
-        self._regroup()
+        self._rearmed()
 
     @property
     def patience_us(self) -> int | None:
@@ -272,7 +274,11 @@ class Listener:
             self._brackets = list(brackets.values())
         return self._brackets
 
-    def _regroup(self) -> None:
+    def regroup(self) -> None:
+        """Work out anew when the first of the armed may be due."""
+        self._patience_us = None
+
+    def _rearmed(self) -> None:
         self._brackets = self._patience_us = None
         self.changed = True
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from pyvrrp.engine.announcer import Announcer
@@ -74,6 +74,7 @@ class Engine:
     All instances of one network namespace.
 
     Attributes:
+        eager: The next deadline is that of a BACKUP: to be awake just before it makes the take-over faster.
         readables: What to watch, by file descriptor; replaced as a whole when it changes.
         stopped: `Stop` was carried out.
     """
@@ -95,10 +96,12 @@ class Engine:
         self._draining = False
         self._drain_new = False  # all are drained, also those that a later configuration adds
         self._monitor = system.monitor()
+        self._backup_next = False
         self._next_scan_us: int | None = None  # no deadline of a runner is earlier
         self._next_audit_us = system.now_us() + AUDIT_US
         self._reopen_us: int | None = None
         self.stopped = False
+        self.eager = False
         self.readables: dict[int, Readable] = {}
         self._read_world()
         self._list_readables()
@@ -115,9 +118,13 @@ class Engine:
         """Take a command; it is carried out in the next `step`."""
         self._commands.append(command)
 
-    def step(self) -> int | None:
+    def step(self, ready: Collection[int] | None = None) -> int | None:
         """
         One wake-up: do all that is due.
+
+        Args:
+            ready: Descriptors of `readables` that can be read, as of this moment; the others need not be tried then.
+                None is not known.
 
         Returns:
             When to wake it next, in microseconds of the system's clock (it may be now); None for only on news.
@@ -128,8 +135,9 @@ class Engine:
             self._obey(self._commands.popleft(), now_us)
         if self.stopped:
             return None
-        self._hear_news(now_us)
-        complete = self._drain(now_us)
+        if ready is None or self._monitor.fileno() in ready:
+            self._hear_news(now_us)
+        complete = self._drain(now_us, ready)
         now_us = self._system.now_us()
         self._drains += 1
         if complete or self._drains >= DRAINS_MAX:
@@ -159,6 +167,29 @@ class Engine:
         if not complete:
             return now_us
         return self._next_deadline_us()
+
+    def reconsider(self) -> int | None:
+        """Work out anew when to wake it next: packets that came meanwhile may have put that off."""
+        self._next_scan_us = self._earliest_us()
+        for listener in self._listeners.values():
+            listener.regroup()
+        return self._next_deadline_us()
+
+    def prepare_next(self) -> bool:
+        """
+        Lay out in octets what one instance needs for a take-over; for when there is nothing else to do.
+
+        Returns:
+            Whether there was one that was not prepared.
+        """
+        for runner in self._runners.values():
+            if not runner.prepared:
+                try:
+                    runner.prepare(self._system)
+                except KernelError as error:
+                    self._report(KernelFailed(runner.settings.name, error.operation, str(error)))
+                return True
+        return False
 
     def close(self) -> None:
         """Close all sockets; addresses and states stay as they are (use `Stop` for an orderly end)."""
@@ -382,9 +413,11 @@ class Engine:
 
     # Packets and deadlines
 
-    def _drain(self, now_us: int) -> bool:
+    def _drain(self, now_us: int, ready: Collection[int] | None) -> bool:
         complete = True
         for port, listener in list(self._listeners.items()):
+            if ready is not None and listener.next_poll_us is None and listener.sock.fileno() not in ready:
+                continue
             polled = listener.polled
             try:
                 complete = listener.drain(now_us, self._batch, self._served) and complete
@@ -416,25 +449,36 @@ class Engine:
             return
         if self._leaving:
             self._leaving = [runner for runner in self._leaving if runner.next_deadline_us is not None]
-        earliest_us: int | None = None
         for runner in (*self._runners.values(), *self._leaving):
             at_us = runner.next_deadline_us
-            if at_us is None:
-                continue
-            if at_us <= now_us:
+            if at_us is not None and at_us <= now_us:
                 runner.wake(now_us, batch)
-                at_us = runner.next_deadline_us
-                if at_us is None:
-                    continue
-            if earliest_us is None or at_us < earliest_us:
+        self._next_scan_us = self._earliest_us()
+
+    def _earliest_us(self) -> int | None:
+        """The earliest deadline of an instance that is not armed."""
+        earliest_us: int | None = None
+        self._backup_next = False
+        for runner in (*self._runners.values(), *self._leaving):
+            at_us = runner.next_deadline_us
+            if at_us is not None and (earliest_us is None or at_us < earliest_us):
                 earliest_us = at_us
-        self._next_scan_us = earliest_us
+                self._backup_next = runner.router.state is State.BACKUP
+        return earliest_us
 
     def _next_deadline_us(self) -> int | None:
-        candidates = [self._next_scan_us, self._announcer.next_deadline_us, self._reopen_us, self._next_audit_us]
+        others = [self._announcer.next_deadline_us, self._reopen_us, self._next_audit_us]
+        patience_us: int | None = None
         for listener in self._listeners.values():
-            candidates += (listener.patience_us, listener.next_poll_us, listener.complaints.next_deadline_us)
-        return min((at for at in candidates if at is not None), default=None)
+            others += (listener.next_poll_us, listener.complaints.next_deadline_us)
+            at_us = listener.patience_us
+            if at_us is not None and (patience_us is None or at_us < patience_us):
+                patience_us = at_us
+        next_us = min((at for at in (*others, patience_us, self._next_scan_us) if at is not None), default=None)
+        self.eager = next_us is not None and (
+            next_us == patience_us or (self._backup_next and next_us == self._next_scan_us)
+        )
+        return next_us
 
 
 class EngineDriver:

@@ -19,6 +19,7 @@ from pyvrrp.net.refusals import CAP_NET_RAW, refusal
 _SO_SNDBUFFORCE: Final = 32  # asm-generic/socket.h
 _SO_RCVBUFFORCE: Final = 33
 _TC_PRIO_CONTROL: Final = 7  # linux/pkt_sched.h: the first to leave a congested interface
+_KEPT_MAX: Final = 8192  # frames laid out; beyond it the oldest is laid out again
 _BUFFER: Final = 1 << 20  # a tick of 255 routers and their peers, each about 1 KiB in the kernel, several times over
 
 # bits/socket.h in the machine's own layout
@@ -110,10 +111,17 @@ class FrameSocket:
         except OSError as error:
             raise refusal("open", "packet socket", error.errno, needs=CAP_NET_RAW) from error
         enlarge(self._socket)
+        # By identity, as advertisements are; the entry keeps its frame, so no id comes twice.
+        self._prepared: dict[int, tuple[bytes, int, Outgoing]] = {}
 
     def close(self) -> None:
         """Give the socket back; closing twice is harmless."""
         self._socket.close()
+
+    def prepare(self, frames: Iterable[tuple[int, bytes]]) -> None:
+        """Lay out frames that may have to be sent in a hurry; the same objects must be sent then."""
+        for index, frame in frames:
+            self._outgoing(index, frame)
 
     def send(self, frames: Iterable[tuple[int, bytes]]) -> None:
         """
@@ -123,15 +131,19 @@ class FrameSocket:
             KernelError: The first failure; those after it were tried all the same.
         """
         due = list(frames)
-        failed = send_all(
-            self._socket.fileno(),
-            [
-                Outgoing(frame, _SOCKADDR_LL.pack(socket.AF_PACKET, frame[12:14], index, 0, 0, 0))
-                for index, frame in due
-            ],
-        )
+        failed = send_all(self._socket.fileno(), [self._outgoing(index, frame) for index, frame in due])
         for at, number in failed.items():
             raise refusal("send", f"frame on {_interface_name(due[at][0])}", number)
+
+    def _outgoing(self, index: int, frame: bytes) -> Outgoing:
+        entry = self._prepared.get(id(frame))
+        if entry is None or entry[1] != index:
+            address = _SOCKADDR_LL.pack(socket.AF_PACKET, frame[12:14], index, 0, 0, 0)
+            entry = (frame, index, Outgoing(frame, address))
+            if len(self._prepared) >= _KEPT_MAX:
+                del self._prepared[next(iter(self._prepared))]
+            self._prepared[id(frame)] = entry
+        return entry[2]
 
 
 def _interface_name(index: int) -> str:

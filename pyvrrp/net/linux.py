@@ -35,6 +35,8 @@ from pyvrrp.net.system import (
 from pyvrrp.protocol.constants import Family, IPAddress
 
 _CAPABILITIES: Final = ((12, CAP_NET_ADMIN), (13, CAP_NET_RAW))  # linux/capability.h
+_REQUESTS_MAX: Final = 8192  # laid out; beyond it the oldest is laid out again
+_NOTHING: Final = Request(1, 0, b"")  # NLMSG_NOOP
 _MARKS_SINCE: Final = (5, 18)
 _NAMESPACES: Final = "/run/netns"  # where iproute2 mounts them
 _CLONE_NEWNET: Final = 0x40000000  # linux/sched.h
@@ -116,6 +118,8 @@ class LinuxSystem:
         self._changes = Client()
         self._frames: FrameSocket | None = None
         self._frames_lock = threading.Lock()
+        # By identity, which is cheaper than a hash of all fields; the entry keeps its address, so no id comes twice.
+        self._requests: dict[int, tuple[VirtualAddress, int, Request]] = {}
         self._path = path
         self._intakes: dict[Family, Intake] = {}
 
@@ -174,6 +178,27 @@ class LinuxSystem:
             intake = self._intakes[family] = Intake(family)
         return open_raw_socket(link, family, group, self._path, intake)
 
+    def prepare(self, addresses: Sequence[VirtualAddress], frames: Iterable[tuple[int, bytes]]) -> None:
+        """
+        Lay out what may have to be installed and announced in a hurry; the same objects must be given then.
+
+        Raises:
+            KernelError: There is no packet socket to be had.
+        """
+        for address, index in _with_indexes(addresses):
+            if index is not None:
+                self._add_request(address, index)
+        self._frame_socket().prepare(frames)
+
+    def _add_request(self, address: VirtualAddress, index: int) -> Request:
+        entry = self._requests.get(id(address))
+        if entry is None or entry[1] != index:
+            entry = (address, index, virtual.add_request(address, index, mark=self._mark))
+            if len(self._requests) >= _REQUESTS_MAX:
+                del self._requests[next(iter(self._requests))]
+            self._requests[id(address)] = entry
+        return entry[2]
+
     def install(self, addresses: Sequence[VirtualAddress]) -> list[KernelError | None]:
         """
         Put addresses on their interfaces, all in one batch.
@@ -191,7 +216,7 @@ class LinuxSystem:
             if index is None:
                 results[at] = refusal(operation, virtual.describe(address), errno.ENODEV)
             else:
-                batch.append((at, virtual.add_request(address, index, mark=self._mark)))
+                batch.append((at, self._add_request(address, index)))
         answers = self._changes.change([request for _, request in batch])
         for (at, _), answer in zip(batch, answers, strict=True):
             if answer.errno and answer.errno not in _THERE:
@@ -270,10 +295,18 @@ class LinuxSystem:
         Raises:
             KernelError: The first failure; those after it were tried all the same.
         """
+        self._frame_socket().send(frames)
+
+    def _frame_socket(self) -> FrameSocket:
         with self._frames_lock:
             if self._frames is None:
                 self._frames = FrameSocket()
-        self._frames.send(frames)
+            return self._frames
+
+    def rehearse(self) -> None:
+        """Go through the motions of `install` and `announce`, with a message that asks for nothing and no frames."""
+        self._changes.change([_NOTHING])
+        self._frame_socket().send(())
 
     def close(self) -> None:
         """Give back the netlink sockets and the packet socket; closing twice is harmless."""

@@ -158,6 +158,9 @@ class SimulatedSocket:
         self.queue = deque(left)
         return [Arrival(came_us, datagram) for came_us, datagram in came if not self._keep(datagram, came_us)]
 
+    def prepare(self, datagrams: Sequence[Datagram]) -> None:
+        """There is no hurry."""
+
     def send(self, datagrams: Sequence[Datagram]) -> Mapping[int, KernelError]:
         """Put packets on the segment of the interface."""
         try:
@@ -341,6 +344,9 @@ class SimulatedSystem:
         self.sockets.append(sock)
         return sock
 
+    def prepare(self, addresses: Sequence[VirtualAddress], frames: Iterable[tuple[int, bytes]]) -> None:
+        """There is no hurry."""
+
     def install(self, addresses: Sequence[VirtualAddress]) -> Sequence[KernelError | None]:
         """Put addresses on their interfaces."""
         results: list[KernelError | None] = []
@@ -378,6 +384,9 @@ class SimulatedSystem:
         for index, frame in frames:
             if index in self._links:
                 self.world.write(self.name, "announces", frame)
+
+    def rehearse(self) -> None:
+        """There is no hurry."""
 
     def close(self) -> None:
         """Nothing is held."""

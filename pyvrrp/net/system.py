@@ -299,6 +299,10 @@ class AdvertisementSocket(Readable, Protocol):
         """
         ...
 
+    def prepare(self, datagrams: Sequence[Datagram]) -> None:
+        """Lay out datagrams that may have to be sent in a hurry."""
+        ...
+
     def send(self, datagrams: Sequence[Datagram]) -> Mapping[int, KernelError]:
         """
         Send packets in order, as they are: source, destination and TTL are those of each header.
@@ -351,6 +355,10 @@ class System(Protocol):
         """
         ...
 
+    def prepare(self, addresses: Sequence[VirtualAddress], frames: Iterable[tuple[int, bytes]]) -> None:
+        """Lay out what may have to be installed and announced in a hurry; the same objects must be given then."""
+        ...
+
     def install(self, addresses: Sequence[VirtualAddress]) -> Sequence[KernelError | None]:
         """
         Put addresses on their interfaces, all in one batch; one that is there already is no error.
@@ -371,6 +379,10 @@ class System(Protocol):
         Raises:
             KernelError: The first failure; those after it were tried all the same.
         """
+        ...
+
+    def rehearse(self) -> None:
+        """Go through the motions of `install` and `announce` without doing anything: code that ran just now is fast."""
         ...
 
     def close(self) -> None:
