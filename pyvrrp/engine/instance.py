@@ -104,6 +104,7 @@ class InstanceRunner:
         "_refused",
         "_restart",
         "_retry_us",
+        "_ticks",
         "_to_remove",
         "counters",
         "drained",
@@ -117,7 +118,14 @@ class InstanceRunner:
         "started",
     )
 
-    def __init__(self, settings: InstanceSettings, inventory: Inventory, announcer: Announcer, now_us: int) -> None:
+    def __init__(
+        self,
+        settings: InstanceSettings,
+        inventory: Inventory,
+        announcer: Announcer,
+        now_us: int,
+        ticks: dict[int, InstanceRunner] | None = None,
+    ) -> None:
         self.settings = settings
         self.router = VirtualRouter(settings.router, _NO_ADDRESS[settings.router.family], now_us)
         self.link: Link | None = None
@@ -130,6 +138,8 @@ class InstanceRunner:
         self._restart = False
         self._inventory = inventory
         self._announcer = announcer
+        # For each interval a MASTER that the others keep step with, so that one wake-up serves them all.
+        self._ticks: dict[int, InstanceRunner] = {} if ticks is None else ticks
         self._plan = AnnouncementPlan(settings.announcements)
         self._datagrams: dict[int, tuple[Datagram, ...]] = {}
         self._frames: dict[int, tuple[VirtualAddress, Link, bytes]] = {}
@@ -259,7 +269,7 @@ class InstanceRunner:
                 batch.send(self, self._datagrams.get(priority) or self._advertisements(priority), priority)
         else:
             self.tell(DeadlineReached(), now_us, batch)
-        if rounds := self._plan.due(now_us):
+        if self._plan.next_deadline_us is not None and (rounds := self._plan.due(now_us)):
             batch.announce(self, rounds, self._addresses)
         if self._retry_us is not None and now_us >= self._retry_us:
             self._retry_us = None
@@ -507,6 +517,7 @@ class InstanceRunner:
             case Transition():
                 if action.state is State.MASTER:
                     self.count("became-master")
+                    self._fall_into_step()
                 elif action.previous is State.MASTER:
                     self.count("released-master")
                 batch.report(Entered(self.settings.name, action))
@@ -543,6 +554,25 @@ class InstanceRunner:
             )
             self._datagrams[priority] = ready
         return ready
+
+    def _fall_into_step(self) -> None:
+        """Send the next advertisement no later than it is due, but together with another MASTER of that interval."""
+        router, interval_us = self.router, self.settings.router.advertisement_interval_us
+        leader = self._ticks.get(interval_us)
+        if leader is None or not leader.leads(interval_us):
+            self._ticks[interval_us] = self
+        elif leader is not self and router.next_deadline_us is not None:
+            assert leader.router.next_deadline_us is not None
+            router.next_deadline_us -= (router.next_deadline_us - leader.router.next_deadline_us) % interval_us
+
+    def leads(self, interval_us: int) -> bool:
+        """Whether others can keep step with it."""
+        router = self.router
+        return (
+            router.state is State.MASTER
+            and router.next_deadline_us is not None
+            and router.settings.advertisement_interval_us == interval_us
+        )
 
     def _be_quiet(self) -> None:
         self._plan.stop()

@@ -87,6 +87,7 @@ class Engine:
         self._announcer = Announcer(system, report)
         self._runners: dict[str, InstanceRunner] = {}
         self._listeners: dict[_Port, Listener] = {}
+        self._ticks: dict[int, InstanceRunner] = {}
         self._leaving: list[InstanceRunner] = []
         self._inventory = Inventory()
         self._served: frozenset[tuple[str, IPAddress | None]] = frozenset()
@@ -170,7 +171,7 @@ class Engine:
 
     def reconsider(self) -> int | None:
         """Work out anew when to wake it next: packets that came meanwhile may have put that off."""
-        self._next_scan_us = self._earliest_us()
+        self._next_scan_us = self._scan(None)
         for listener in self._listeners.values():
             listener.regroup()
         return self._next_deadline_us()
@@ -260,7 +261,7 @@ class Engine:
         for settings in command.instances:
             runner = old.pop(settings.key, None)
             if runner is None:
-                runner = InstanceRunner(settings, self._inventory, self._announcer, now_us)
+                runner = InstanceRunner(settings, self._inventory, self._announcer, now_us, self._ticks)
                 runner.drained = self._drain_new
             elif runner.settings != settings:
                 runner.update(settings, now_us, self._batch)
@@ -449,18 +450,17 @@ class Engine:
             return
         if self._leaving:
             self._leaving = [runner for runner in self._leaving if runner.next_deadline_us is not None]
-        for runner in (*self._runners.values(), *self._leaving):
-            at_us = runner.next_deadline_us
-            if at_us is not None and at_us <= now_us:
-                runner.wake(now_us, batch)
-        self._next_scan_us = self._earliest_us()
+        self._next_scan_us = self._scan(now_us)
 
-    def _earliest_us(self) -> int | None:
-        """The earliest deadline of an instance that is not armed."""
+    def _scan(self, now_us: int | None) -> int | None:
+        """The earliest deadline of an instance that is not armed, once those due at *now_us* are woken."""
         earliest_us: int | None = None
         self._backup_next = False
         for runner in (*self._runners.values(), *self._leaving):
             at_us = runner.next_deadline_us
+            if at_us is not None and now_us is not None and at_us <= now_us:
+                runner.wake(now_us, self._batch)
+                at_us = runner.next_deadline_us
             if at_us is not None and (earliest_us is None or at_us < earliest_us):
                 earliest_us = at_us
                 self._backup_next = runner.router.state is State.BACKUP

@@ -17,7 +17,7 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from pyvrrp.net import filters
-from pyvrrp.net.intake import Intake, Packet
+from pyvrrp.net.intake import Intake, Known, Packet
 from pyvrrp.net.offload import Offload, fingerprint, open_offload
 from pyvrrp.net.system import Datagram, ReceivePath
 from pyvrrp.protocol.constants import Family
@@ -25,27 +25,25 @@ from pyvrrp.protocol.constants import Family
 BATCHES_MAX: Final = 8
 """Batches read from one socket in one go; then others get their turn."""
 
-POLL_US: Final = 5_000
-"""Of the split path: 255 routers at 10 ms send 128 packets in this time, and a receive buffer holds ten times that."""
+POLL_MIN_US: Final = 4_000
+POLL_MAX_US: Final = 32_000
+POLL_PACKETS: Final = 256
+"""Of the split path: so many packets at a time are good to read, and a receive buffer holds ten times as many."""
 
 _REARM_US: Final = 20_000
 """Of the split path: filters are compiled anew at most this often, for all that was armed and disarmed meanwhile."""
 
-_PLAIN_HEADER: Final = 0x45  # IPv4 without options
 _PRIORITY_AT: Final = 2
 _NOTHING: Final[Counter[str]] = Counter()
 
 
-class _Slot:
+class _Slot(Known):
     """What is known of the advertisement that a VRID is or was armed with."""
 
-    __slots__ = ("expected", "heard_us", "key", "repetitions", "ttl")
+    __slots__ = ("expected",)
 
     def __init__(self) -> None:
-        self.key: bytes | None = None  # None: disarmed
-        self.ttl = 0
-        self.heard_us = 0
-        self.repetitions = 0
+        super().__init__()
         self.expected: filters.Expected | None = None
 
 
@@ -168,26 +166,7 @@ class Reception:
         """Read a socket, keep repetitions, add the rest to *found*; answers whether there may be more."""
         intake, descriptor, armed = self._intake, sock.fileno(), self._armed
         for _ in range(BATCHES_MAX):
-            packets = intake.read(descriptor, now_us)
-            if not armed:
-                found += packets
-            elif self._family is Family.V4:
-                for packet in packets:
-                    octets = packet.octets
-                    slot = armed.get(octets[12:])
-                    if slot is None or octets[8] != slot.ttl or octets[0] != _PLAIN_HEADER:
-                        found.append(packet)
-                    else:
-                        slot.heard_us = packet.came_us
-                        slot.repetitions += 1
-            else:
-                for packet in packets:
-                    slot = armed.get(packet.source + packet.destination + packet.octets)
-                    if slot is None or packet.hops != slot.ttl:
-                        found.append(packet)
-                    else:
-                        slot.heard_us = packet.came_us
-                        slot.repetitions += 1
+            found += intake.read(descriptor, now_us, armed)
             if not intake.full:
                 return False
         return True
@@ -210,7 +189,7 @@ class SplitReception(Reception):
         self._rest = rest
         self._expected: dict[int, filters.Expected] = {}  # as it stands in the filters
         self._changed = False
-        self._next_us = 0
+        self._next_us = self._read_us = 0
 
     def arm(self, vrid: int, datagram: Datagram, came_us: int) -> None:
         """Keep repetitions of this advertisement."""
@@ -236,13 +215,24 @@ class SplitReception(Reception):
             self._next_us = now_us + _REARM_US
             self._attach(0)
         found: list[Packet] = []
+        kept = self._intake.count
         # Urgent first: what came to the other before the last of them is read behind it, and all is put in order.
         more = self._read_from(self.sock, now_us, found)
         urgent = len(found)
         self.more = self._read_from(self._rest, now_us, found) or more
         if urgent and len(found) > urgent:
             found.sort(key=_came_us)
+        self._pace(self._intake.count - kept, now_us)
         return found
+
+    def _pace(self, count: int, now_us: int) -> None:
+        """Read again when about as many will have come as are good to read together."""
+        assert self.poll_us is not None
+        if count > POLL_PACKETS:
+            self.poll_us = max(self.poll_us // 2, POLL_MIN_US)
+        elif now_us - self._read_us >= self.poll_us and count < POLL_PACKETS // 2:
+            self.poll_us = min(self.poll_us * 2, POLL_MAX_US)
+        self._read_us = now_us
 
     def close(self) -> None:
         """Close the second socket."""
@@ -258,7 +248,7 @@ class SplitReception(Reception):
         filters.attach_split(self.sock, self._rest, split)
         self._expected = expected
         self._changed = False
-        self.poll_us = POLL_US
+        self.poll_us = self.poll_us or POLL_MIN_US
 
 
 class OffloadedReception(Reception):

@@ -37,22 +37,21 @@ class AnnouncementSettings:
 
 
 class AnnouncementPlan:
-    """What is still to be announced while a router is MASTER; pure, the deadline is part of the state."""
+    """
+    What is still to be announced while a router is MASTER; pure, the deadline is part of the state.
 
-    __slots__ = ("_again_us", "_lower_again_us", "_refresh_us", "settings")
+    Attributes:
+        next_deadline_us: When `due` has something to say; None for never.
+    """
+
+    __slots__ = ("_again_us", "_lower_again_us", "_refresh_us", "next_deadline_us", "settings")
 
     def __init__(self, settings: AnnouncementSettings) -> None:
         self.settings = settings
         self._again_us: int | None = None
         self._lower_again_us: int | None = None
         self._refresh_us: int | None = None
-
-    @property
-    def next_deadline_us(self) -> int | None:
-        """When `due` has something to say; None for never."""
-        return min(
-            (at for at in (self._again_us, self._lower_again_us, self._refresh_us) if at is not None), default=None
-        )
+        self.next_deadline_us: int | None = None
 
     def begin(self, burst: Burst, now_us: int) -> int:
         """
@@ -65,11 +64,13 @@ class AnnouncementPlan:
         if burst is Burst.LOWER_PRIORITY:
             if settings.lower_delay_us and settings.lower_repeat:
                 self._lower_again_us = now_us + settings.lower_delay_us
+                self._look_ahead()
             return settings.lower_repeat
         if settings.delay_us:
             self._again_us = now_us + settings.delay_us
         if settings.refresh_us:
             self._refresh_us = now_us + settings.delay_us + settings.refresh_us
+        self._look_ahead()
         return settings.repeat
 
     def due(self, now_us: int) -> int:
@@ -86,8 +87,13 @@ class AnnouncementPlan:
             missed = (now_us - self._refresh_us) // settings.refresh_us
             self._refresh_us += (missed + 1) * settings.refresh_us
             rounds = max(rounds, settings.refresh_repeat)
+        self._look_ahead()
         return rounds
 
     def stop(self) -> None:
         """No longer MASTER: nothing more is announced."""
-        self._again_us = self._lower_again_us = self._refresh_us = None
+        self._again_us = self._lower_again_us = self._refresh_us = self.next_deadline_us = None
+
+    def _look_ahead(self) -> None:
+        waiting = (self._again_us, self._lower_again_us, self._refresh_us)
+        self.next_deadline_us = min((at for at in waiting if at is not None), default=None)
