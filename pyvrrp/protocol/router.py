@@ -8,9 +8,9 @@ nothing that is not due. What happens when stands in `states.py`; here is what i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal, TypeAlias
 
 from pyvrrp.errors import UsageError
 from pyvrrp.protocol.actions import (
@@ -110,7 +110,20 @@ class RouterSettings:
             raise UsageError("down_timer_adverts must be at least 1")
 
 
-_CELLS: Final = rows_by_cell()
+_Guard: TypeAlias = Callable[["VirtualRouter", Event], bool]
+_Step: TypeAlias = Callable[["VirtualRouter", Event], None]
+
+
+def _look_up(
+    cells: Mapping[tuple[State, On], Sequence[Row]], guards: Mapping[If, _Guard], steps: Mapping[Do, _Step]
+) -> dict[tuple[State, On], tuple[tuple[_Guard | None, tuple[_Step, ...], Row], ...]]:
+    return {
+        cell: tuple(
+            (None if row.guard is If.ALWAYS else guards[row.guard], tuple(steps[step] for step in row.do), row)
+            for row in rows
+        )
+        for cell, rows in cells.items()
+    }
 
 
 class VirtualRouter:
@@ -221,9 +234,13 @@ class VirtualRouter:
         if not self._note_facts(event, now_us):
             return ()
         actions = self._actions = []
-        row = next(row for row in _CELLS[self.state, event.on] if self._GUARDS[row.guard](self, event))
-        for step in row.do:
-            self._STEPS[step](self, event)
+        steps, row = next(
+            (steps, row)
+            for guard, steps, row in self._CELLS[self.state, event.on]
+            if guard is None or guard(self, event)
+        )
+        for step in steps:
+            step(self, event)
         if row.to is not self.state:
             self._enter(row, event)
         return tuple(actions)
@@ -541,7 +558,7 @@ class VirtualRouter:
         self._actions.append(AskGroup())
 
     # The two dictionaries give each word of the table its meaning; a test sees that none is missing.
-    _GUARDS: ClassVar[Mapping[If, Callable[[VirtualRouter, Event], bool]]] = {
+    _GUARDS: ClassVar[Mapping[If, _Guard]] = {
         If.ALWAYS: _always,
         If.FAULTY: _faulty,
         If.OWNER: _may_start_as_owner,
@@ -558,7 +575,7 @@ class VirtualRouter:
         If.WAITS_FOR_GROUP: _waits_for_group,
     }
 
-    _STEPS: ClassVar[Mapping[Do, Callable[[VirtualRouter, Event], None]]] = {
+    _STEPS: ClassVar[Mapping[Do, _Step]] = {
         Do.SEND: _send,
         Do.SEND_LAST_WORD: _send_last_word,
         Do.SEND_PRIORITY_ZERO: _send_priority_zero,
@@ -587,3 +604,6 @@ class VirtualRouter:
         Do.NOTE_RECOVERY: _note_recovery,
         Do.ASK_GROUP: _ask_group,
     }
+
+    # The table with its words looked up: for each cell its rows in order, the last of which holds always.
+    _CELLS: ClassVar = _look_up(rows_by_cell(), _GUARDS, _STEPS)
