@@ -3,7 +3,8 @@ All questions about speed, pyvrrp and keepalived in turns on the same machine.
 
     python -m bench                       under 30 minutes; needs root
     python -m bench --quick               under 5
-    python -m bench --json out.json --plot out.svg
+    python -m bench --json out.json --plot out.svg --markdown table.md
+    python -m bench --offload split       every row with that receive path of pyvrrp
 
 Each question runs alone, too: `python -m bench.failover --quick`.
 """
@@ -21,6 +22,7 @@ from bench import (
     master_cpu,
     reload,
     start,
+    starved,
 )
 from bench.harness import main
 
@@ -36,6 +38,7 @@ QUESTIONS = [
         mass_failover,
         checks,
         flood,
+        starved,
         reload,
     )
 ]

@@ -17,18 +17,19 @@ from functools import partial
 from typing import Self
 
 from bench.daemons import Daemon, Plan, Program, Setting
-from bench.harness import Case, Metric, Question, Samples, main
+from bench.harness import Case, Question, Samples, main
 from bench.lan import Lan
+from bench.rows import Metric
 
 CHECKS, PORT = 200, 8080
 SCRIPT = f"script \"/bin/bash -c '</dev/tcp/127.0.0.1/{PORT}'\""
 
 
 class Listener:
-    """A port that takes connections, on the measured host."""
+    """A port that takes connections."""
 
-    def __init__(self, lan: Lan) -> None:
-        with lan.hosts["r2"].inside():
+    def __init__(self, lan: Lan, host: str) -> None:
+        with lan.hosts[host].inside():
             self._socket = socket.create_server(("127.0.0.1", PORT), backlog=512)
         self._socket.settimeout(0.2)
         self.taken = 0
@@ -59,7 +60,7 @@ def measure(built_in: bool, setting: Setting, program: Program, quick: bool) -> 
     # The checks are defined before they are tracked, after the global definitions.
     glob, separator, instances = plan.configuration().partition("vrrp_instance")
     seconds = 2 if quick else 6
-    with Lan() as lan, Listener(lan) as listener:
+    with Lan() as lan, Listener(lan, "r2") as listener:
         with Daemon(setting, lan, "r2", program, f"{glob}{checks}\n{separator}{instances}") as daemon:
             daemon.wait_joined()
             time.sleep(1.5)
@@ -81,6 +82,7 @@ def case(built_in: bool) -> Case:
         ),
         partial(measure, built_in),
         (4.4, 9),
+        turns=(2 if built_in else 1, 2),
     )
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import enum
+import json
 import os
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address
@@ -39,6 +40,10 @@ GROUP_V4, GROUP_V6 = IPv4Address("224.0.0.18"), IPv6Address("ff02::12")
 
 _PR_SET_CHILD_SUBREAPER: Final = 36  # linux/prctl.h
 _TICK_S: Final = 1 / os.sysconf("SC_CLK_TCK")
+
+
+PATHS: Final = ("auto", "ebpf", "split", "off")
+"""What `pyvrrp run --offload` takes: how advertisements reach the engine."""
 
 
 class Program(enum.StrEnum):
@@ -137,18 +142,22 @@ class Setting:
     How programs are started.
 
     Attributes:
-        python: Interpreter of pyvrrp.
+        python: Interpreter of pyvrrp, a file that nobody else runs.
+        interpreter: What it is a copy of.
         environment: For it.
         keepalived: The other program.
         directory: For files.
         realtime: Whether SCHED_RR is permitted here.
+        path: Which receive path pyvrrp is told to take; None for its own choice.
     """
 
     python: str
+    interpreter: str
     environment: dict[str, str]
     keepalived: str
     directory: Path
     realtime: bool
+    path: str | None = None
 
     @cached_property
     def cores(self) -> tuple[int | None, int | None]:
@@ -177,9 +186,14 @@ class Daemon:
         self.file.write_text(configuration)
         self.log = directory / "log"
         self._engine = directory / "vrrp.pid"
+        self._runtime = directory / "run"
+        self._setting = setting
+        self.program = program
         argv = ["-n", "-G", "-f", str(self.file), "-p", str(directory / "pid"), "-r", str(self._engine)]
         if program is Program.PYVRRP:
-            argv = [setting.python, "-m", "pyvrrp", "run", *argv, "--runtime-dir", str(directory / "run")]
+            argv = [setting.python, "-m", "pyvrrp", "run", *argv, "--runtime-dir", str(self._runtime)]
+            if setting.path is not None:
+                argv += ["--offload", setting.path]
         else:
             argv = [setting.keepalived, *argv]
         if pinned and setting.cores[0] is not None:
@@ -217,6 +231,29 @@ class Daemon:
         time.sleep(0.4)
         return self
 
+    @property
+    def engine(self) -> int:
+        """Pid of the process that speaks VRRP."""
+        return int(self._engine.read_text()) if self._engine.exists() else self.process.pid
+
+    def ask(self) -> list[str]:
+        """The command line of a status query (pyvrrp's alone)."""
+        return [self._setting.python, "-m", "pyvrrp", "status", "--json", "--runtime-dir", str(self._runtime)]
+
+    def check_path(self) -> None:
+        """
+        See that pyvrrp took the receive path that it was told to.
+
+        Raises:
+            RuntimeError: It did not, and says which it took.
+        """
+        if self.program is Program.KEEPALIVED or self._setting.path in (None, "auto"):
+            return
+        done = subprocess.run(self.ask(), env=self._setting.environment, capture_output=True, check=True)
+        taken = {path for path in _values(json.loads(done.stdout), ("path", "offload")) if path in PATHS}
+        if taken != {self._setting.path}:
+            raise RuntimeError(f"told to take the path {self._setting.path}, status says {', '.join(taken) or 'none'}")
+
     def cpu_s(self) -> float:
         return tree_cpu_s(self.process.pid)
 
@@ -224,8 +261,7 @@ class Daemon:
         """Proportional memory of the process that speaks VRRP, and of all."""
         tree = process_tree(self.process.pid)
         by_pid = {pid: _pss_kib(pid) for pid in tree}
-        engine = int(self._engine.read_text()) if self._engine.exists() else self.process.pid
-        return by_pid.get(engine, 0), sum(by_pid.values())
+        return by_pid.get(self.engine, 0), sum(by_pid.values())
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
@@ -244,6 +280,18 @@ class Daemon:
         for pid in tree[1:]:  # they are ours now, see `adopt_orphans`, and their CPU time is no load by others
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, 0)
+
+
+def _values(tree: object, keys: Sequence[str]) -> Iterator[str]:
+    """What stands under one of *keys*, however deep."""
+    if isinstance(tree, dict):
+        for name, value in tree.items():
+            if name in keys and isinstance(value, str):
+                yield value
+            yield from _values(value, keys)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from _values(value, keys)
 
 
 def adopt_orphans() -> None:

@@ -4,7 +4,8 @@
     python -m bench.flood
 
 A third each has a VRID that is not ours, a TTL that shows a router in between, or no sense. With them, in a row of its
-own, come 1,000 a second of our own VRID with a wrong checksum. Both routers run the same program.
+own, come 1,000 a second of our own VRID with a wrong checksum. Both routers run the same program. How keepalived fares
+with packets that fail a check is not for publication: those rows are private.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from itertools import pairwise
 
 from bench.daemons import Daemon, Plan, Program, Setting, frame
 from bench.generator import Generator
-from bench.harness import Case, Metric, Question, Samples, main
+from bench.harness import Case, Question, Samples, main
 from bench.lan import Lan, Ring
+from bench.rows import Metric
 
 RATE, BAD_RATE, BATCH = 20_000, 1_000, 240
 VRID = 1
@@ -85,12 +87,14 @@ def case(bad: bool) -> Case:
     name = "flood of 20,000 a second" + (" and 1,000 with a bad checksum" if bad else "")
     return Case(
         (
-            Metric("master", f"{name}: master CPU", "% core", "≤ 0.15", 1),
-            Metric("backup", f"{name}: backup CPU", "% core", "≤ 0.15", 1),
-            Metric("changes", f"{name}: false failovers", "in 10 s", "0", 0),
+            Metric("master", f"{name}: master CPU", "% core", "≤ 0.15", 1, private=bad),
+            Metric("backup", f"{name}: backup CPU", "% core", "≤ 0.15", 1, private=bad),
+            Metric("changes", f"{name}: false failovers", "in 10 s", "0", 0, private=True),
         ),
         partial(measure, bad),
         (4.1, 8.5),
+        quick=bad,  # the other flood is part of it
+        turns=(2, 2),
     )
 
 

@@ -3,8 +3,9 @@ The master is stopped in order: how long is a client without an answer?
 
     python -m bench.handover
 
-Both routers run the same program. The client sends an echo request every millisecond through its own neighbour table;
-the kernel writes requests and answers down at the client's port.
+The program is stopped beside a successor that runs pyvrrp, and beside one that runs keepalived. The client sends an
+echo request every millisecond through its own neighbour table; the kernel writes requests and answers down at the
+client's port.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from ipaddress import IPv4Address
 from itertools import pairwise
 
 from bench.daemons import Daemon, Plan, Program, Setting
-from bench.harness import Case, Metric, Question, Samples, main
+from bench.harness import Case, Question, Samples, main
 from bench.lan import ECHO, Lan, Ring, mac
+from bench.rows import Metric
 from pyvrrp.protocol.checksum import checksum
 
 _REQUEST, _REPLY = 8, 0  # RFC 792
@@ -64,14 +66,14 @@ class Probing:
             time.sleep(max(0.0, at - time.monotonic()))
 
 
-def measure(interval_us: int, setting: Setting, program: Program, quick: bool) -> Samples:
+def measure(interval_us: int, successor: Program, setting: Setting, program: Program, quick: bool) -> Samples:
     del quick
     plan = Plan(interval_us=interval_us)
     vip = str(IPv4Address(plan.addresses(1)[0].packed))
     with Lan() as lan, Ring(lan, "client", ECHO, frames=30000, outgoing=True) as ring:
         with (
             Daemon(setting, lan, "r1", program, plan.configuration({1: 200})) as leaving,
-            Daemon(setting, lan, "r2", program, plan.configuration()) as staying,
+            Daemon(setting, lan, "r2", successor, plan.configuration()) as staying,
         ):
             leaving.wait_joined()
             staying.wait_joined()
@@ -112,20 +114,29 @@ def outage(ring: Ring) -> Samples:
     return {"outage": [sum(gaps) / 1000], "lost": [lost]}
 
 
-def case(interval_us: int, name: str, leg_s: tuple[float, float], quick: bool) -> Case:
+def case(interval_us: int, name: str, successor: Program, leg_s: tuple[float, float]) -> Case:
+    title = f"graceful stop at {name}, {successor} succeeds"
     return Case(
         (
-            Metric("outage", f"graceful stop at {name}: client without an answer", "ms", "0", 0),
-            Metric("lost", f"graceful stop at {name}: probes lost (one a ms)", "probes", "0", 0),
-            Metric("exit", f"graceful stop at {name}: TERM to exit", "ms", "-", 0),
+            Metric("outage", f"{title}: client without an answer", "ms", "0", 0),
+            Metric("lost", f"{title}: probes lost (one a ms)", "probes", "0", 0),
+            Metric("exit", f"{title}: TERM to exit", "ms", "-", 0),
         ),
-        partial(measure, interval_us),
+        partial(measure, interval_us, successor),
         leg_s,
-        quick,
+        quick=interval_us < 500_000,
+        turns=(2, 2 if interval_us > 500_000 else 4),
     )
 
 
-QUESTION = Question("Graceful stop", (case(1_000_000, "1 s", (9, 9), False), case(100_000, "100 ms", (3.1, 3.5), True)))
+QUESTION = Question(
+    "Graceful stop",
+    tuple(
+        case(interval_us, name, successor, leg_s)
+        for interval_us, name, leg_s in ((1_000_000, "1 s", (9.0, 9.0)), (100_000, "100 ms", (3.1, 3.5)))
+        for successor in (Program.PYVRRP, Program.KEEPALIVED)
+    ),
+)
 
 if __name__ == "__main__":
     raise SystemExit(main([QUESTION]))

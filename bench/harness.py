@@ -1,7 +1,8 @@
 """
 Runs questions: both programs in turns (ABBA), noise noted and noisy runs repeated, a table and JSON at the end.
 
-A leg is one run of one program. Load by others is what the machine was busy with, less this process tree.
+A leg is one run of one program. Load by others is what the machine was busy with, less this process tree. With
+BENCH_DEBUG in the environment every leg is told, and where one failed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import os
 import platform
 import shutil
-import statistics
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -20,12 +21,15 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from types import FrameType
+from typing import Final, NamedTuple
 
-from bench.daemons import Program, Setting, adopt_orphans, busy_s, tree_cpu_s
+from bench.daemons import PATHS, Program, Setting, adopt_orphans, busy_s, tree_cpu_s
 from bench.plot import plot
+from bench.rows import Metric, Row, line, markdown, table
 
 NOISE_CORES: Final = 0.25
 """A leg with more load by others than this is repeated."""
@@ -33,24 +37,10 @@ NOISE_CORES: Final = 0.25
 REPEATS: Final = 2
 """So many legs of a case may be repeated for noise, and as many for failure, where the time allows."""
 
-ROUNDS: Final = {True: 1, False: 2}
-"""ABBA this often, with --quick and without."""
-
 LIMIT_S: Final = {True: 285.0, False: 1750.0}
 """For all questions; what is over of it is for repeats."""
 
 Samples = Mapping[str, Sequence[float]]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """What a case yields: a row of the table. Smaller is better."""
-
-    key: str
-    title: str
-    unit: str
-    wanted: str = ""
-    digits: int = 2
 
 
 @dataclass(frozen=True)
@@ -63,17 +53,23 @@ class Case:
         measure: One leg.
         leg_s: What a leg takes, about, with --quick and without; its budget follows from it.
         quick: Whether it is part of --quick.
+        turns: How often each program runs, with --quick and without; 2 is ABBA, 4 that twice.
+        paths: pyvrrp's receive paths that are compared each for itself, and what is wanted of each where a metric does
+            not say; empty for the one of the command line.
     """
 
     metrics: Sequence[Metric]
     measure: Callable[[Setting, Program, bool], Samples]
     leg_s: tuple[float, float]
     quick: bool = True
+    turns: tuple[int, int] = (2, 4)
+    paths: Mapping[str, str] = field(default_factory=dict)
 
     def budget_s(self, *, quick: bool) -> float:
         if quick and not self.quick:
             return 0.0
-        return self.leg_s[0 if quick else 1] * 4 * ROUNDS[quick]
+        at = 0 if quick else 1
+        return self.leg_s[at] * self.turns[at] * (1 + max(1, len(self.paths)))
 
 
 @dataclass(frozen=True)
@@ -87,184 +83,117 @@ class Question:
         return sum(case.budget_s(quick=quick) for case in self.cases)
 
 
-@dataclass
-class Row:
-    """All that was measured for one metric."""
+class Entrant(NamedTuple):
+    """Who runs in a leg."""
 
-    question: str
-    metric: Metric
-    samples: dict[Program, list[float]] = field(default_factory=lambda: {program: [] for program in Program})
-    legs: int = 0
-    noisy: int = 0
-    failed: int = 0
-    load: float = 0.0
+    program: Program
+    path: str | None = None
 
-    def median(self, program: Program) -> float:
-        return statistics.median(self.samples[program])
-
-    @property
-    def complete(self) -> bool:
-        return all(self.samples.values())
-
-    @property
-    def ratio(self) -> float | None:
-        if not self.complete:
-            return None
-        ours, theirs = self.median(Program.PYVRRP), self.median(Program.KEEPALIVED)
-        return ours / theirs if theirs else None
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "question": self.question,
-            "row": self.metric.title,
-            "unit": self.metric.unit,
-            "wanted": self.metric.wanted,
-            "ratio": self.ratio,
-            "legs": self.legs,
-            "noisy_legs": self.noisy,
-            "failed_legs": self.failed,
-            "load_by_others_cores_max": round(self.load, 3),
-            **{
-                program.value: {
-                    "min": min(values),
-                    "median": statistics.median(values),
-                    "max": max(values),
-                    "samples": list(values),
-                }
-                for program, values in self.samples.items()
-                if values
-            },
-        }
+    def __str__(self) -> str:
+        return self.program.value + (f" ({self.path})" if self.path else "")
 
 
 def run_case(question: str, case: Case, setting: Setting, *, quick: bool, end: float) -> list[Row]:
     """All legs of a case and what repeats there is time for until *end*; each program runs once in any case."""
-    rows = [Row(question, metric) for metric in case.metrics]
-    legs = [Program.KEEPALIVED, Program.PYVRRP, Program.PYVRRP, Program.KEEPALIVED]
-    todo = legs * ROUNDS[quick]
+    paths: list[str | None] = [path for path in case.paths if setting.path in (None, path)] or [None]
+    rows = [
+        Row(question, metric, path, metric.wanted or case.paths.get(path or "", ""))
+        for path in paths
+        for metric in case.metrics
+    ]
+    entrants = [Entrant(Program.KEEPALIVED), *(Entrant(Program.PYVRRP, path) for path in paths)]
+    todo = [entrant for turn in range(case.turns[0 if quick else 1]) for entrant in entrants[:: -1 if turn % 2 else 1]]
     leg_s = case.leg_s[0 if quick else 1]
     noise_left = failures_left = REPEATS
-    done = dict.fromkeys(Program, 0)
+    done = dict.fromkeys(entrants, 0)
     while todo:
-        program = todo.pop(0)
+        entrant = todo.pop(0)
         if time.monotonic() > end and min(done.values()):
             break
+        # keepalived's figures stand in the rows of all paths.
+        filled = [row for row in rows if entrant.program is Program.KEEPALIVED or row.path == entrant.path]
         began, busy, own = time.monotonic(), busy_s(), tree_cpu_s(os.getpid())
         try:
-            found = case.measure(setting, program, quick)
-        except (OSError, RuntimeError, ValueError) as error:
-            say(f"    {program}: {type(error).__name__}: {error}")
+            found = case.measure(replace(setting, path=entrant.path or setting.path), entrant.program, quick)
+        except Exception as error:  # noqa: BLE001  one leg must not take the other figures along; it is said and counted
+            say(f"    {entrant}: {type(error).__name__}: {error}")
             if os.environ.get("BENCH_DEBUG"):
                 traceback.print_exc()
-            for row in rows:
+            for row in filled:
                 row.failed += 1
             if failures_left and time.monotonic() + leg_s * (len(todo) + 1) < end:
                 failures_left -= 1
-                todo.insert(0, program)
+                todo.insert(0, entrant)
+            else:
+                done[entrant] += 1  # it had its turn
             continue
-        load = (busy_s() - busy - tree_cpu_s(os.getpid()) + own) / (time.monotonic() - began)
+        took_s = time.monotonic() - began
+        load = (busy_s() - busy - tree_cpu_s(os.getpid()) + own) / took_s
         noisy = load > NOISE_CORES
-        for row in rows:
+        if os.environ.get("BENCH_DEBUG"):
+            say(f"    {entrant}: {took_s:.1f} s of {leg_s:g}, load by others {load:.2f} cores")
+        for row in filled:
             row.load = max(row.load, load)
             row.noisy += noisy
             row.legs += 1
         if noisy and noise_left and time.monotonic() + leg_s * (len(todo) + 1) < end:
             noise_left -= 1
-            todo.insert(0, program)
+            todo.insert(0, entrant)
             continue
-        done[program] += 1
-        for row in rows:
-            row.samples[program].extend(found.get(row.metric.key, ()))
+        done[entrant] += 1
+        for row in filled:
+            row.samples[entrant.program].extend(found.get(row.metric.key, ()))
     return rows
 
 
 def run(questions: Sequence[Question], options: argparse.Namespace) -> list[Row]:
+    """All questions in order; what was measured is written down even if somebody ends it early."""
     rows: list[Row] = []
     began = time.monotonic()
     later_s = sum(question.budget_s(quick=options.quick) for question in questions)
     # A single question may take half as long again for repeats, all of them together what the limit says.
     end = began + min(LIMIT_S[options.quick], later_s * 1.5)
     with prepared(options) as setting:
-        say(about(setting))
-        for question in questions:
-            say(f"\n{question.title} (budget {question.budget_s(quick=options.quick):.0f} s)")
-            at = time.monotonic()
-            for case in question.cases:
-                if case.quick or not options.quick:
-                    later_s -= case.budget_s(quick=options.quick)
-                    found = run_case(question.title, case, setting, quick=options.quick, end=end - later_s)
-                    rows += found
-                    for row in found:
-                        say("  " + line(row))
-            say(f"  took {time.monotonic() - at:.0f} s")
         described = about(setting)
-    say(f"\n{described}\nAll of it took {time.monotonic() - began:.0f} s.\n")
-    print(table(rows))
-    if options.json:
-        content = {"about": described, "quick": options.quick, "rows": [row.as_json() for row in rows]}
-        options.json.write_text(json.dumps(content, indent=1) + "\n")
-    if options.plot:
-        options.plot.write_text(plot([row.as_json() for row in rows], described))
+        say(f"{described}\nBudget of all: {later_s:.0f} s.")
+        try:
+            for question in questions:
+                say(f"\n{question.title} (budget {question.budget_s(quick=options.quick):.0f} s)")
+                at = time.monotonic()
+                for case in question.cases:
+                    if case.quick or not options.quick:
+                        later_s -= case.budget_s(quick=options.quick)
+                        found = run_case(question.title, case, setting, quick=options.quick, end=end - later_s)
+                        rows += found
+                        for row in found:
+                            say("  " + line(row))
+                say(f"  took {time.monotonic() - at:.0f} s")
+        finally:
+            say(f"\n{described}\nAll of it took {time.monotonic() - began:.0f} s.\n")
+            write_down(rows, described, options)
     return rows
+
+
+def write_down(rows: Sequence[Row], described: str, options: argparse.Namespace) -> None:
+    print(table(rows))
+    content = [row.as_json() for row in rows]
+    if options.json:
+        whole = {"about": described, "quick": options.quick, "rows": content}
+        options.json.write_text(json.dumps(whole, indent=1) + "\n")
+    if options.plot:
+        options.plot.write_text(plot(content, described))
+    if options.markdown:
+        name = Path(sys.argv[0]).stem
+        command = f"python -m bench{'' if name == '__main__' else f'.{name}'}{' --quick' if options.quick else ''}"
+        options.markdown.write_text(markdown(rows, described, command))
 
 
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def number(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}" if abs(value) < 1000 else f"{value:.0f}"
-
-
-def three(row: Row, program: Program) -> str:
-    values = row.samples[program]
-    if not values:
-        return "-"
-    shown = (min(values), statistics.median(values), max(values))
-    return " / ".join(number(value, row.metric.digits) for value in shown)
-
-
-def ratio(row: Row) -> str:
-    value = row.ratio
-    return "-" if value is None else "0" if value == 0 else f"{value:.2f}" if value >= 0.095 else f"{value:.3f}"
-
-
-def remarks(row: Row) -> str:
-    noisy = f"{row.noisy} of {row.legs} noisy, others up to {row.load:.1f} cores" if row.noisy else ""
-    parts = [noisy, f"{row.failed} failed" if row.failed else ""]
-    return ", ".join(part for part in parts if part)
-
-
-def line(row: Row) -> str:
-    note = remarks(row)
-    return (
-        f"{row.metric.title}, {row.metric.unit}: keepalived {three(row, Program.KEEPALIVED)}, "
-        f"pyvrrp {three(row, Program.PYVRRP)}, ratio {ratio(row)}" + (f" ({note})" if note else "")
-    )
-
-
-def table(rows: Sequence[Row]) -> str:
-    """Markdown: minimum, median and maximum of each, and the ratio of the medians."""
-    lines = [
-        "| question | unit | keepalived min / median / max | pyvrrp min / median / max | ratio | wanted | runs |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        cells = (
-            row.metric.title,
-            row.metric.unit,
-            three(row, Program.KEEPALIVED),
-            three(row, Program.PYVRRP),
-            ratio(row),
-            row.metric.wanted or "-",
-            remarks(row) or "quiet",
-        )
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
 def about(setting: Setting) -> str:
-    """Machine, versions and interpreter."""
+    """Machine, versions, interpreter and date."""
     described = subprocess.run(
         [setting.python, "-c", _DESCRIBE], env=setting.environment, capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -273,9 +202,10 @@ def about(setting: Setting) -> str:
     classes = (
         "SCHED_RR for both where a row says RR" if setting.realtime else "no SCHED_RR permitted: all as SCHED_OTHER"
     )
+    path = f" with --offload {setting.path}" if setting.path else ""
     return (
-        f"{name} against pyvrrp on {described} ({setting.python}); Linux {platform.release()}, {os.cpu_count()} cores; "
-        f"{classes}."
+        f"{name} against pyvrrp{path} on {described} ({setting.interpreter}); Linux {platform.release()}, "
+        f"{os.cpu_count()} cores; {classes}; {datetime.now(UTC):%Y-%m-%d}."
     )
 
 
@@ -288,10 +218,16 @@ _DESCRIBE: Final = (
 )
 
 
+def _end(number: int, _: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
 @contextlib.contextmanager
 def prepared(options: argparse.Namespace) -> Iterator[Setting]:
     """
     A directory with a compiled copy of pyvrrp, so that the tree may change meanwhile, and an interpreter for it.
+
+    SIGTERM and SIGHUP end like an exception from here on, so that daemons and directory go.
 
     Raises:
         SystemExit: Something is missing.
@@ -304,6 +240,8 @@ def prepared(options: argparse.Namespace) -> Iterator[Setting]:
         raise SystemExit(
             f"bench: not installed: {', '.join([*missing, *([] if keepalived else [options.keepalived])])}"
         )
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     adopt_orphans()
     with tempfile.TemporaryDirectory(prefix="pyvrrp-bench-") as name:
         directory = Path(name)
@@ -316,7 +254,8 @@ def prepared(options: argparse.Namespace) -> Iterator[Setting]:
             [python, "-m", "compileall", "-q", str(directory / "lib")], env=environment, check=True, capture_output=True
         )
         realtime = subprocess.run(["chrt", "-r", "20", "true"], capture_output=True, check=False).returncode == 0
-        yield Setting(python, environment, keepalived, directory, realtime)
+        own = unshared(python, environment, directory)
+        yield Setting(own, python, environment, keepalived, directory, realtime, options.offload)
 
 
 def interpreter(wanted: str | None, environment: dict[str, str]) -> str:
@@ -330,13 +269,44 @@ def interpreter(wanted: str | None, environment: dict[str, str]) -> str:
     raise SystemExit(f"bench: {wanted or 'no interpreter'} runs pyvrrp: {done.stderr[-300:]}")
 
 
-def main(questions: Sequence[Question], argv: Sequence[str] | None = None) -> int:
-    """Command line of one file, and of all."""
-    parser = argparse.ArgumentParser(description="; ".join(question.title for question in questions))
-    parser.add_argument("--quick", action="store_true", help="one turn of each, shorter: under 5 minutes for all")
+def unshared(python: str, environment: dict[str, str], directory: Path) -> str:
+    """
+    The same program as a file of its own: proportional memory would be divided among all that run the interpreter,
+    bench and its generators included, and come out too small. Where the copy does not find its library, the original.
+    """
+
+    def told(program: str) -> str:
+        ask = [program, "-c", "import pyvrrp.cli, sys; print(sys.version, sys.prefix, sys.base_prefix)"]
+        return subprocess.run(ask, env=environment, capture_output=True, text=True, check=False).stdout
+
+    real = subprocess.run(
+        [python, "-c", "import os, sys; print(os.path.realpath(sys.executable))"],
+        env=environment, capture_output=True, text=True, check=True,
+    ).stdout.strip()  # fmt: skip
+    copy = shutil.copy2(real, directory / Path(real).name)
+    if told(real) and told(str(copy)) == told(real):
+        return str(copy)
+    say(f"{python} cannot be copied: its memory is shared with other programs that run it, and looks smaller.")
+    return python
+
+
+def arguments(description: str) -> argparse.ArgumentParser:
+    """What all command lines here have."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples")
-    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the ratios")
     parser.add_argument("--python", metavar="PROGRAM", help="interpreter for pyvrrp (/usr/bin/python3 if it can)")
     parser.add_argument("--keepalived", default="keepalived", metavar="PROGRAM", help="which keepalived")
+    parser.add_argument(
+        "--offload", choices=PATHS, help="pyvrrp's receive path (its own choice; rows about the paths take all of them)"
+    )
+    return parser
+
+
+def main(questions: Sequence[Question], argv: Sequence[str] | None = None) -> int:
+    """Command line of one file, and of all."""
+    parser = arguments("; ".join(question.title for question in questions))
+    parser.add_argument("--quick", action="store_true", help="one turn of each, shorter: under 5 minutes for all")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the ratios")
+    parser.add_argument("--markdown", type=Path, metavar="FILE.md", help="write the table for README")
     rows = run(questions, parser.parse_args(argv))
     return 0 if all(row.complete for row in rows) else 1

@@ -9,7 +9,8 @@ from __future__ import annotations
 import statistics
 
 from bench.daemons import Plan, Program, Setting
-from bench.harness import Case, Metric, Question, Samples, main
+from bench.harness import Case, Question, Samples, main
+from bench.rows import Metric
 from bench.takeover import takeovers
 
 

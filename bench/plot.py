@@ -89,6 +89,9 @@ def _line(row: dict[str, Any], y: float) -> list[str]:
     ours, theirs = row.get("pyvrrp"), row.get("keepalived")
     if not ours or not theirs:
         return [title, f'<text x="{RIGHT + 90}" y="{y + 12}" class="faint">not measured</text>']
+    if row["private"]:
+        alone = escape(f"{_number(ours['median'])} {row['unit']}, pyvrrp alone")
+        return [title, f'<text x="{RIGHT + 90}" y="{y + 12}" class="value">{alone}</text>']
     values = f"{_number(ours['median'])} / {_number(theirs['median'])} {row['unit']}"
     parts = [title, f'<text x="{RIGHT + 90}" y="{y + 12}" class="value">{escape(values)}</text>']
     ratio = row["ratio"]

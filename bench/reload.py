@@ -12,8 +12,9 @@ from collections import defaultdict
 from itertools import pairwise
 
 from bench.daemons import Daemon, Plan, Program, Setting
-from bench.harness import Case, Metric, Question, Samples, main
+from bench.harness import Case, Question, Samples, main
 from bench.lan import Lan, Ring
+from bench.rows import Metric
 
 CHANGED = 128
 

@@ -12,8 +12,9 @@ import time
 from functools import partial
 
 from bench.daemons import Daemon, Plan, Program, Setting
-from bench.harness import Case, Metric, Question, Samples, main
+from bench.harness import Case, Question, Samples, main
 from bench.lan import Lan, Ring
+from bench.rows import Metric
 
 
 def measure(routers: int, setting: Setting, program: Program, quick: bool) -> Samples:
@@ -23,7 +24,7 @@ def measure(routers: int, setting: Setting, program: Program, quick: bool) -> Sa
             first: dict[int, float] = {}
             end = time.monotonic() + 10
             while len(first) < routers:
-                if time.monotonic() > end:
+                if daemon.process.poll() is not None or time.monotonic() > end:
                     raise RuntimeError(f"{len(first)} of {routers} routers advertised")
                 time.sleep(0.05)
                 for item in ring.seen():
@@ -31,12 +32,13 @@ def measure(routers: int, setting: Setting, program: Program, quick: bool) -> Sa
                         first.setdefault(item.vrid, item.at_us - daemon.started_us)
             time.sleep(0.5 if quick else 2)
             engine, tree = daemon.pss_kib()
-        if program is Program.KEEPALIVED:
-            engine = tree  # its parent holds most of it: the fair measure for either is all of keepalived
+        # keepalived's parent only waits: what speaks VRRP there shares its memory with it, and either may be meant.
+        against = tree if program is Program.KEEPALIVED else engine
         return {
             "first": [min(first.values()) / 1000],
             "last": [max(first.values()) / 1000],
             "engine": [engine / 1024],
+            "against": [against / 1024],
             "tree": [tree / 1024],
         }
 
@@ -48,8 +50,9 @@ def case(routers: int, leg_s: tuple[float, float]) -> Case:
         (
             Metric("first", f"exec to first advertisement, {routers_said}", "ms", "≤ 4", 0),
             *last,
+            Metric("engine", f"memory (PSS), the process that speaks VRRP, {routers_said}", "MiB", "-", 1),
             Metric(
-                "engine", f"memory (PSS), pyvrrp's engine against all of keepalived, {routers_said}", "MiB", "≤ 2", 1
+                "against", f"memory (PSS), pyvrrp's engine against all of keepalived, {routers_said}", "MiB", "≤ 2", 1
             ),
             Metric("tree", f"memory (PSS), all processes, {routers_said}", "MiB", "≤ 4", 1),
         ),
