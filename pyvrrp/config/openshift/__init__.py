@@ -1,0 +1,22 @@
+"""
+The OpenShift ipfailover pod: its environment as a configuration.
+
+`read_environment` is all of it; `legacy.py` is the old image's way with addresses, `vips.py` ours, `groups.py` the
+numbers that both share, `variables.py` the names.
+"""
+
+from pyvrrp.config.openshift.facts import FamilyPair, NodeFacts, PodConfiguration, PodGroup, VipCheck
+from pyvrrp.config.openshift.pod import read_environment
+from pyvrrp.config.openshift.rendering import PATH
+from pyvrrp.config.openshift.scripts import programs
+
+__all__ = [
+    "PATH",
+    "FamilyPair",
+    "NodeFacts",
+    "PodConfiguration",
+    "PodGroup",
+    "VipCheck",
+    "programs",
+    "read_environment",
+]
