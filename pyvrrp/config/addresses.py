@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
 from typing import Any, Final, NamedTuple
 
+from pyvrrp.config.codes import Code
 from pyvrrp.config.model import AddressLine, IPInterface, Track
-from pyvrrp.config.readers import BadValue, Reading, interface_name, parse_address
+from pyvrrp.config.readers import BadValue, Reading
+from pyvrrp.config.texts import interface_name, parse_address
 from pyvrrp.protocol.constants import IPAddress
 
 LABEL_LENGTH: Final = 15  # IFNAMSIZ with its NUL
@@ -35,39 +37,43 @@ class Peer(NamedTuple):
     bounded: bool
 
 
-def _interface(address: IPAddress, prefix: int) -> IPInterface:
+def interface_of(address: IPAddress, prefix: int) -> IPInterface:
+    """The address with that prefix length."""
     number = int(address)  # of an address, ipaddress would make a text and read that again
     if isinstance(address, IPv4Address):
         return IPv4Interface((number, prefix))
     return IPv6Interface((number, prefix))
 
 
-def _read_address(reading: Reading, word: int, what: str) -> IPInterface:
+def read_address(reading: Reading, word: int, what: str) -> IPInterface:
     """`ADDR[/LEN]`; a length that cannot be is complained about, and the host's is used, as keepalived does."""
     text, slash, length = reading.words[word].partition("/")
     address = parse_address(text)
     if address is None:
-        raise BadValue(f"{what} {reading.shown(word)} is no IP address. skipping...", word=word)
+        raise BadValue(f"{what} {reading.shown(word)} is no IP address. skipping...", Code.BAD_ADDRESS, word=word)
     longest: int = address.max_prefixlen
     prefix = longest
     if slash and length:
         number = _NUMBER.match(length)
         if number is None or int(number.group()) > longest:
-            reading.lose(f"Invalid address prefix len in {reading.shown(word)} - using {longest}", word=word)
+            message = f"Invalid address prefix len in {reading.shown(word)} - using {longest}"
+            reading.lose(message, Code.BAD_PREFIX, word=word)
         else:
             prefix = int(number.group())
             if number.end() < len(length):
-                reading.mend(f"Invalid address prefix len in {reading.shown(word)} - using {prefix}", word=word)
-    return _interface(address, prefix)
+                message = f"Invalid address prefix len in {reading.shown(word)} - using {prefix}"
+                reading.mend(message, Code.BAD_PREFIX, word=word)
+    return interface_of(address, prefix)
 
 
 class _Options:
     """What has been read of an address line so far."""
 
-    __slots__ = ("address", "fields")
+    __slots__ = ("address", "fields", "static")
 
-    def __init__(self, address: IPInterface) -> None:
+    def __init__(self, address: IPInterface, *, static: bool) -> None:
         self.address = address
+        self.static = static
         self.fields: dict[str, Any] = {}
 
 
@@ -79,11 +85,10 @@ def _scope(reading: Reading, word: int, options: _Options) -> None:
     name = reading.words[word]
     scope = SCOPES.get(name, int(name) if _NUMBER.fullmatch(name) else None)
     if scope is None or scope > 255:
-        reading.lose(
-            f"Invalid scope {reading.shown(word)} specified - ignoring", word=word, hint=", ".join(SCOPES) + " or 0-255"
-        )
+        message = f"Invalid scope {reading.shown(word)} specified - ignoring"
+        reading.lose(message, Code.BAD_VALUE, word=word, hint=", ".join(SCOPES) + " or 0-255")
     elif options.address.version == 6:
-        reading.mend("Cannot specify scope for IPv6 addresses - ignoring scope", word=word)
+        reading.mend("Cannot specify scope for IPv6 addresses - ignoring scope", Code.FAMILY, word=word)
     else:
         options.fields["scope"] = scope
 
@@ -92,26 +97,28 @@ def _broadcast(reading: Reading, word: int, options: _Options) -> None:
     text = reading.words[word]
     interface = options.address
     if not isinstance(interface, IPv4Interface):
-        raise BadValue("an IPv6 address has no broadcast address. skipping...", word=word)
+        raise BadValue("an IPv6 address has no broadcast address. skipping...", Code.FAMILY, word=word)
     if text in ("+", "-"):
         network: IPv4Network = interface.network
         if network.prefixlen > 30:
-            reading.mend(f"Address prefix length {network.prefixlen} too long for broadcast", word=word)
+            message = f"Address prefix length {network.prefixlen} too long for broadcast"
+            reading.mend(message, Code.BAD_PREFIX, word=word)
         else:
             options.fields["broadcast"] = network.broadcast_address if text == "+" else network.network_address
         return
     address = parse_address(text)
     if not isinstance(address, IPv4Address):
-        raise BadValue(f"invalid broadcast address {reading.shown(word)}. skipping...", word=word)
+        raise BadValue(f"invalid broadcast address {reading.shown(word)}. skipping...", Code.BAD_ADDRESS, word=word)
     options.fields["broadcast"] = address
 
 
 def _label(reading: Reading, word: int, options: _Options) -> None:
     if options.address.version == 6:
-        reading.mend("Cannot specify label for IPv6 addresses - ignoring label", word=word)
+        reading.mend("Cannot specify label for IPv6 addresses - ignoring label", Code.FAMILY, word=word)
     elif len(reading.words[word]) > LABEL_LENGTH:
         raise BadValue(
             f"Address label {reading.shown(word)} is longer than maximum length {LABEL_LENGTH} - removing address",
+            Code.BAD_VALUE,
             word=word,
         )
     else:
@@ -119,9 +126,9 @@ def _label(reading: Reading, word: int, options: _Options) -> None:
 
 
 def _peer(reading: Reading, word: int, options: _Options) -> None:
-    peer = _read_address(reading, word, "peer")
+    peer = read_address(reading, word, "peer")
     if peer.version != options.address.version:
-        raise BadValue(f"peer {reading.shown(word)} is of another family. skipping...", word=word)
+        raise BadValue(f"peer {reading.shown(word)} is of another family. skipping...", Code.FAMILY, word=word)
     options.fields["peer"] = peer
 
 
@@ -132,11 +139,14 @@ def _preferred(reading: Reading, word: int, options: _Options) -> None:
     elif _NUMBER.fullmatch(text) and int(text) < 2**32:
         options.fields["preferred_lifetime_s"] = int(text)
     else:
-        reading.lose(f"preferred_lft {reading.shown(word)} is invalid", word=word)
+        reading.lose(f"preferred_lft {reading.shown(word)} is invalid", Code.BAD_NUMBER, word=word)
 
 
-def _track_group(reading: Reading, word: int, _options: _Options) -> None:
-    reading.lose("track_group is for static addresses - ignoring", word=word)
+def _track_group(reading: Reading, word: int, options: _Options) -> None:
+    if options.static:
+        options.fields["track_group"] = reading.words[word]
+    else:
+        reading.lose("track_group is for static addresses - ignoring", Code.UNKNOWN_OPTION, word=word)
 
 
 _WITH_VALUE: Final[dict[str, Callable[[Reading, int, _Options], None]]] = {
@@ -161,12 +171,19 @@ _FLAGS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class VirtualAddress:
-    """`ADDR[/LEN] [option ...]`, a line of `virtual_ipaddress` or `virtual_ipaddress_excluded`."""
+    """
+    `ADDR[/LEN] [option ...]`, a line of `virtual_ipaddress` or `virtual_ipaddress_excluded`.
+
+    Attributes:
+        static: A line of `static_ipaddress`, where `track_group` is known and `use_vmac` is not.
+    """
+
+    static: bool = False
 
     def __call__(self, reading: Reading) -> AddressLine:
         words = reading.words
-        interface = _read_address(reading, 0, "virtual address")
-        options = _Options(interface)
+        interface = read_address(reading, 0, "virtual address")
+        options = _Options(interface, static=self.static)
         if len(words) > 1:
             self._options(reading, options)
         fields = options.fields
@@ -174,7 +191,7 @@ class VirtualAddress:
             # Not to be chosen as a source: the kernel prefers addresses that are not deprecated.
             fields.setdefault("preferred_lifetime_s", 0)
         if "peer" in fields:
-            interface = _interface(interface.ip, interface.max_prefixlen)
+            interface = interface_of(interface.ip, interface.max_prefixlen)
         return AddressLine(interface, place=reading.line.place(0), **fields)
 
     def _options(self, reading: Reading, options: _Options) -> None:
@@ -187,21 +204,21 @@ class VirtualAddress:
                 at += 1
             elif word in _WITH_VALUE:
                 if at + 1 == len(words):
-                    raise BadValue(f"No {word} parameter specified for {reading.shown(0)}", word=at)
+                    message = f"No {word} parameter specified for {reading.shown(0)}"
+                    raise BadValue(message, Code.MISSING_VALUE, word=at)
                 _WITH_VALUE[word](reading, at + 1, options)
                 at += 2
-            elif word == "use_vmac":
+            elif word == "use_vmac" and not self.static:
+                options.fields["use_vmac"] = True
                 reading.refuse("use_vmac", word=at)
                 at += 1
             else:
                 hint = reading.log.nearest(word, (*_WITH_VALUE, *_FLAGS))
-                reading.lose(
-                    f"Unknown configuration entry {reading.shown(at)} for ip address - ignoring", word=at, hint=hint
-                )
+                message = f"Unknown configuration entry {reading.shown(at)} for ip address - ignoring"
+                reading.lose(message, Code.UNKNOWN_OPTION, word=at, hint=hint)
                 at += 1
 
 
-@dataclass(frozen=True, slots=True)
 class UnicastPeer:
     """`ADDR [min_ttl N] [max_ttl N]`."""
 
@@ -209,27 +226,27 @@ class UnicastPeer:
         words = reading.words
         address = parse_address(words[0])
         if address is None:
-            raise BadValue(f"malformed unicast peer address {reading.shown(0)}. Skipping...", word=0)
+            raise BadValue(f"malformed unicast peer address {reading.shown(0)}. Skipping...", Code.BAD_ADDRESS, word=0)
         bounds = {"min_ttl": 0, "max_ttl": TTL_MAX}
         bounded = False
         for at in range(1, len(words), 2):
             if words[at] not in bounds:
                 reading.lose(
                     f"unknown unicast_peer option {reading.shown(at)} - ignoring the rest of the line",
+                    Code.UNKNOWN_OPTION,
                     word=at,
                     hint="one peer on a line, then min_ttl N or max_ttl N",
                 )
                 break
             value = words[at + 1] if at + 1 < len(words) else ""
             if not _NUMBER.fullmatch(value) or int(value) > TTL_MAX:
-                reading.lose(f"{words[at]} needs a number in [0, {TTL_MAX}] - ignoring", word=at)
+                reading.lose(f"{words[at]} needs a number in [0, {TTL_MAX}] - ignoring", Code.VALUE_RANGE, word=at)
                 break
             bounds[words[at]] = int(value)
             bounded = True
         if bounds["min_ttl"] > bounds["max_ttl"]:
-            reading.mend(
-                f"min_ttl {bounds['min_ttl']} > max_ttl {bounds['max_ttl']} - all packets will be discarded", word=0
-            )
+            message = f"min_ttl {bounds['min_ttl']} > max_ttl {bounds['max_ttl']} - all packets will be discarded"
+            reading.mend(message, Code.VALUE_RANGE, word=0)
         return Peer(address, bounds["min_ttl"], bounds["max_ttl"], bounded)
 
 
@@ -261,18 +278,22 @@ class Tracked:
             return Track(name, weight, reverse, place)
         label = f"{self.what} {reading.shown(0)}"
         if words[1] != "weight":
-            raise BadValue(f"unknown {label} option {reading.shown(1)} - ignoring", hint="weight N")
+            raise BadValue(
+                f"unknown {label} option {reading.shown(1)} - ignoring", Code.UNKNOWN_OPTION, hint="weight N"
+            )
         if len(words) == 2:
-            raise BadValue(f"weight without value specified for {label} - ignoring")
+            raise BadValue(f"weight without value specified for {label} - ignoring", Code.MISSING_VALUE)
         if _WEIGHT.fullmatch(words[2]) and abs(int(words[2])) <= self.high:
             weight = int(words[2])
         else:
-            reading.lose(f"{label}: weight must be between [-{self.high}..{self.high}] inclusive, ignoring...", word=2)
+            message = f"{label}: weight must be between [-{self.high}..{self.high}] inclusive, ignoring..."
+            reading.lose(message, Code.VALUE_RANGE, word=2)
         if len(words) > 3:
             if words[3] == "reverse":
                 reverse = True
             elif words[3] == "noreverse" and self.reverse is None:
                 reverse = False
             else:
-                reading.lose(f"unknown {label} weight option {reading.shown(3)} - ignoring", word=3)
+                message = f"unknown {label} weight option {reading.shown(3)} - ignoring"
+                reading.lose(message, Code.UNKNOWN_OPTION, word=3)
         return Track(name, weight, reverse, place)

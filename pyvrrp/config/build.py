@@ -1,35 +1,46 @@
-"""Drafts to the model: the global settings, the scripts, and the instances by `instance.py`."""
+"""Drafts to the model: `global_defs` and what stands outside here, the blocks by `blocks.py` and `instance.py`."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any, Final
 
-from pyvrrp.config.assembly import fill
-from pyvrrp.config.complaints import Log, Severity, shown
+from pyvrrp.config.assembly import compose, fill, names_of
+from pyvrrp.config.blocks import build_garp_groups, build_sync_groups, build_track_groups, build_trackers
+from pyvrrp.config.codes import Code
+from pyvrrp.config.complaints import Log, Severity, not_built, shown
 from pyvrrp.config.instance import build_instance
 from pyvrrp.config.keywords import BY_BLOCK
-from pyvrrp.config.model import Configuration, GarpSettings, GlobalSettings, VrrpInstance, VrrpScript
-from pyvrrp.config.parser import Draft, Drafts
+from pyvrrp.config.model import (
+    AddressLine,
+    Configuration,
+    GarpSettings,
+    GlobalSettings,
+    Origins,
+    Route,
+    Rule,
+    SyncGroup,
+    VrrpInstance,
+)
+from pyvrrp.config.origins import Record
+from pyvrrp.config.parser import Draft, Drafts, Item
 from pyvrrp.config.rows import Block
+from pyvrrp.protocol.constants import PRIORITY_OWNER
 
+RULE_PREFERENCE: Final = 16384  # keepalived counts down from here
 _GLOBAL_ROWS: Final = tuple(row for row in BY_BLOCK[Block.GLOBAL].values() if row.target)
 _ROOT_ROWS: Final = tuple(row for row in BY_BLOCK[Block.ROOT].values() if row.target)
-_SCRIPT_ROWS: Final = tuple(row for row in BY_BLOCK[Block.SCRIPT].values() if row.target)
-_PLAIN_SETTINGS: Final = (
-    "router_id",
-    "enable_script_security",
-    "notification_email_from",
-    "smtp_server",
-    "smtp_connect_timeout_us",
-    "dynamic_interfaces",
-    "rt_priority",
-    "max_auto_priority",
-    "process_priority",
-    "no_swap",
-)
-_ROOT_SETTINGS: Final = ("instance_name", "net_namespace", "use_pid_dir", "child_wait_time_us")
+# Values that become several fields, or a field of another name; the rest has its field's name.
+_APART: Final = ("script_user", "notification_email", "dynamic_interfaces")
+_FIELDS_OF: Final = {
+    "script_user": ("script_user", "script_group"),
+    "dynamic_interfaces": ("dynamic_interfaces", "interfaces_may_change"),
+    "notify_fifo.path": ("notify_fifo.path", "notify_fifo.user", "notify_fifo.group"),
+    "vrrp_notify_fifo.path": ("vrrp_notify_fifo.path", "vrrp_notify_fifo.user", "vrrp_notify_fifo.group"),
+    "reload.check_log": ("reload.check", "reload.check_log"),
+    "reload.mark_file": ("reload.mark", "reload.mark_file"),
+}
 
 
 def build(drafts: Drafts, log: Log) -> tuple[Configuration, frozenset[str]]:
@@ -39,29 +50,50 @@ def build(drafts: Drafts, log: Log) -> tuple[Configuration, frozenset[str]]:
     Returns:
         All that is defined, and the names of the instances that must not be run; see `runnable`.
     """
+    origins = Origins()
     settings = _settings(drafts.globals)
-    scripts = _scripts(drafts, log)
-    lines = {name: script.line for name, script in drafts.named[Block.SCRIPT].items() if name in scripts}
-    instances: list[VrrpInstance] = []
+    known = build_trackers(drafts, log, origins)
+    _number_rules(drafts, log)
+    instances: dict[str, VrrpInstance] = {}
     refused: set[str] = set()
-    grouped = _groups(drafts, log)
     for name, draft in drafts.named[Block.INSTANCE].items():
-        instance, usable = build_instance(draft, settings, lines, log)
+        instance, usable = build_instance(draft, settings, known, log, spoken=drafts.globals.said, origins=origins)
         if instance is not None:
-            instances.append(instance)
-        if name in grouped:
-            log.add(
-                Severity.UNSUPPORTED,
-                draft.line,
-                f"{draft.label}is a member of vrrp_sync_group {shown(grouped[name])}, and sync groups are not supported"
-                " yet; it is not run, as it would not move together with the others",
-                word=1,
-                dropped=True,
-            )
-        if name in grouped or not usable:
+            instances[name] = instance
+        if not usable:
             refused.add(name)
-    _tell_unused(drafts, scripts, log)
-    configuration = Configuration(_globals(drafts, settings), tuple(scripts.values()), tuple(instances))
+    groups = build_sync_groups(drafts, known, instances, log, origins)
+    _refuse_members(drafts, groups, refused, log)
+    for group in groups:
+        for member in group.members:
+            _begin_as_backup(instances, member, origins)
+    track_groups = build_track_groups(drafts, origins)
+    members = {group.name: group.members for group in track_groups}
+    static = _Static(drafts.root, members, log)
+    for name in sorted(static.watched):
+        draft = drafts.named[Block.INSTANCE][name]
+        message = draft.label + not_built("track_group")
+        log.add(Severity.UNSUPPORTED, draft.line, message, word=1, dropped=True, code=Code.REFUSED)
+        refused.add(name)
+    _tell_unused(drafts, known.scripts, log)
+    items = drafts.root.items
+    configuration = Configuration(
+        _globals(drafts, settings, origins),
+        tuple(known.scripts.values()),
+        tuple(instances.values()),
+        groups,
+        tuple(known.files.values()),
+        tuple(known.processes.values()),
+        tuple(known.bfds.values()),
+        track_groups,
+        build_garp_groups(drafts, log),
+        static.addresses,
+        static.routes,
+        static.rules,
+        tuple(item.value for item in items.get("linkbeat", ())),
+        tuple(item.value for item in items.get("interface_delays", ())),
+        origins,
+    )
     return configuration, frozenset(refused)
 
 
@@ -70,7 +102,7 @@ def runnable(configuration: Configuration, refused: Collection[str]) -> Configur
     instances = tuple(instance for instance in configuration.instances if instance.name not in refused)
     tracked = {track.name for instance in instances for track in instance.track_scripts}
     scripts = tuple(script for script in configuration.scripts if script.name in tracked)
-    return Configuration(configuration.globals, scripts, instances)
+    return replace(configuration, scripts=scripts, instances=instances)
 
 
 def _settings(draft: Draft) -> dict[str, Any]:
@@ -89,81 +121,102 @@ def _settings(draft: Draft) -> dict[str, Any]:
     return values
 
 
-def _globals(drafts: Drafts, settings: dict[str, Any]) -> GlobalSettings:
-    user, group = settings["script_user"] or (None, None)
+def _globals(drafts: Drafts, settings: dict[str, Any], origins: Origins) -> GlobalSettings:
+    said = drafts.globals.said
+    values = {**settings, **fill(_ROOT_ROWS, drafts.root, {})}
+    for target in _APART:
+        values.pop(target, None)
+    values["script_user"], values["script_group"] = settings["script_user"] or (None, None)
     emails = drafts.globals.items.get("notification_email", ())
-    root = fill(_ROOT_ROWS, drafts.root, {})
-    return GlobalSettings(
-        script_user=user,
-        script_group=group,
-        notification_email=tuple(word for item in emails for word in item.value),
-        **{name: settings[name] for name in _PLAIN_SETTINGS},
-        **{name: root[name] for name in _ROOT_SETTINGS},
-    )
+    values["notification_email"] = tuple(word for item in emails for word in item.value)
+    options = settings["dynamic_interfaces"]
+    values["dynamic_interfaces"] = options is not None
+    values["interfaces_may_change"] = bool(options)
+    for fifo in ("notify_fifo", "vrrp_notify_fifo"):
+        path = settings[f"{fifo}.path"]
+        if path is not None:
+            values[f"{fifo}.path"], values[f"{fifo}.user"], values[f"{fifo}.group"] = path
+    for switch, file in (("reload.check", "reload.check_log"), ("reload.mark", "reload.mark_file")):
+        values[switch] = file in said
+        values[file] = settings[file] or None
+    record = Record(names_of(GlobalSettings))
+    for draft in (drafts.globals, drafts.root):
+        for target, (_value, line) in draft.said.items():
+            record.said.update(dict.fromkeys(_FIELDS_OF.get(target, (target,)), line))
+    if emails:
+        record.said["notification_email"] = emails[0].line
+    origins.add(Block.GLOBAL, "", record)
+    return compose(GlobalSettings, values)
 
 
-def _scripts(drafts: Drafts, log: Log) -> dict[str, VrrpScript]:
-    scripts: dict[str, VrrpScript] = {}
-    for name, draft in drafts.named[Block.SCRIPT].items():
-        values = fill(_SCRIPT_ROWS, draft, {})
-        command, tcp = values["command"], values["tcp"]
-        if command is None and tcp is None:
-            log.add(
-                Severity.ERROR,
-                draft.line,
-                f"No script set for vrrp_script {shown(name)} - removing",
-                hint='script "COMMAND", or tcp_check PORT',
-                dropped=True,
+def _refuse_members(drafts: Drafts, groups: Iterable[SyncGroup], refused: set[str], log: Log) -> None:
+    """One that moves without the others would split the group."""
+    for group in groups:
+        for member in group.members:
+            draft = drafts.named[Block.INSTANCE][member]
+            message = (
+                f"{draft.label}is a member of vrrp_sync_group {shown(group.name)}, and sync groups are not supported"
+                " yet; it is not run, as it would not move together with the others"
             )
-            continue
-        if command is not None and tcp is not None:
-            log.add(
-                Severity.ERROR,
-                draft.said["tcp"].line,
-                f"{draft.label}script is set too - ignoring tcp_check",
-                hint="one or the other",
-                dropped=True,
-            )
-            tcp = None
-        if command is not None and values["user"] is not None:
-            user, group = values["user"]
-            command = replace(command, user=user, group=group)
-        weight, reverse = values["weight"]
-        scripts[name] = VrrpScript(
-            name=name,
-            command=command,
-            tcp=tcp,
-            interval_us=values["interval_us"],
-            timeout_us=values["timeout_us"],
-            weight=weight,
-            reverse=reverse,
-            rise=values["rise"],
-            fall=values["fall"],
-            init_fail=values["init_fail"],
-            place=draft.line.place(0),
-        )
-    return scripts
+            log.add(Severity.UNSUPPORTED, draft.line, message, word=1, dropped=True, code=Code.REFUSED)
+            refused.add(member)
 
 
-def _groups(drafts: Drafts, log: Log) -> dict[str, str]:
-    """Name of the sync group of each member."""
-    grouped: dict[str, str] = {}
-    instances = drafts.named[Block.INSTANCE]
-    for name, draft in drafts.named[Block.SYNC_GROUP].items():
-        for item in draft.items.get("members", ()):
-            for word, member in enumerate(item.value):
-                if member in instances:
-                    grouped.setdefault(member, name)
-                else:
-                    log.add(
-                        Severity.ERROR,
-                        item.line,
-                        f"{draft.label}Virtual router {shown(member)} specified in sync group doesn't exist - ignoring",
-                        word=word,
-                        hint=log.nearest(member, instances),
-                        dropped=True,
-                    )
-    return grouped
+def _begin_as_backup(instances: dict[str, VrrpInstance], name: str, origins: Origins) -> None:
+    """A member of a group waits for the others, whatever its state says."""
+    instance = instances.get(name)
+    if instance is not None and instance.state == "MASTER" and instance.priority != PRIORITY_OWNER:
+        instances[name] = replace(instance, state="BACKUP")
+        origins.derive(Block.INSTANCE, name, "state", "member of a sync group")
+
+
+class _Static:
+    """
+    Static addresses, routes and rules.
+
+    Attributes:
+        watched: Instances that would have to go to FAULT with one of them.
+    """
+
+    def __init__(self, draft: Draft, groups: dict[str, tuple[str, ...]], log: Log) -> None:
+        self._draft = draft
+        self._groups = groups
+        self._log = log
+        self.watched: set[str] = set()
+        self.addresses: tuple[AddressLine, ...] = tuple(map(self._checked, draft.items.get("static_addresses", ())))
+        self.routes: tuple[Route, ...] = tuple(map(self._checked, draft.items.get("static_routes", ())))
+        self.rules: tuple[Rule, ...] = tuple(map(self._checked, draft.items.get("static_rules", ())))
+
+    def _checked(self, item: Item) -> Any:
+        """The value; a group that is not defined is left out of it."""
+        name = item.value.track_group
+        if name is None:
+            return item.value
+        if name in self._groups:
+            self.watched.update(self._groups[name])
+            return item.value
+        message = f"track_group {shown(name)} not found"
+        hint = self._log.nearest(name, self._groups)
+        self._log.add(Severity.ERROR, item.line, message, hint=hint, dropped=True, code=Code.NOT_FOUND)
+        return replace(item.value, track_group=None)
+
+
+def _number_rules(drafts: Drafts, log: Log) -> None:
+    """Give rules without a preference one, in the order of the file, as keepalived does and warns of."""
+    lists = [(drafts.root.items, "static_rules"), *((draft.items, "rules") for draft in _instances(drafts))]
+    found = [(items[name], at) for items, name in lists for at in range(len(items.get(name, ())))]
+    preference = RULE_PREFERENCE
+    for items, at in sorted(found, key=lambda each: each[0][each[1]].line.order):
+        item = items[at]
+        if item.value.preference is None:
+            message = f"Rule has no preference specified - setting to {preference}. This is probably not what you want."
+            log.add(Severity.WARNING, item.line, message, hint="preference N", code=Code.BAD_LINE)
+            items[at] = Item(replace(item.value, preference=preference), item.line)
+            preference -= 1
+
+
+def _instances(drafts: Drafts) -> Iterable[Draft]:
+    return drafts.named[Block.INSTANCE].values()
 
 
 def _tell_unused(drafts: Drafts, scripts: Collection[str], log: Log) -> None:
@@ -171,9 +224,8 @@ def _tell_unused(drafts: Drafts, scripts: Collection[str], log: Log) -> None:
     named: set[str] = set()
     for block in (Block.INSTANCE, Block.SYNC_GROUP):
         for draft in drafts.named[block].values():
-            for item in draft.items.get("track_scripts", ()):
-                named.add(item.value[0] if isinstance(item.value, tuple) else item.value.name)
+            named.update(item.value.name for item in draft.items.get("track_scripts", ()))
     for name in scripts:
         if name not in named:
             line = drafts.named[Block.SCRIPT][name].line
-            log.add(Severity.NOTE, line, f"Warning - script {shown(name)} is not used", word=1)
+            log.add(Severity.NOTE, line, f"Warning - script {shown(name)} is not used", word=1, code=Code.UNUSED)

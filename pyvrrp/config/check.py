@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Final
 
+from pyvrrp.config.codes import Code
 from pyvrrp.config.complaints import Log, Severity, shown
 from pyvrrp.config.model import AddressLine, Configuration, Place, VrrpInstance
+from pyvrrp.config.values import NO_NOTIFY
 from pyvrrp.protocol.constants import Family, IPAddress
 
 _UNKNOWN_PLACE: Final = Place("<configuration>", 1, 1)
@@ -22,7 +24,7 @@ def check(configuration: Configuration, refused: Collection[str], log: Log) -> N
         log: Takes the complaints.
     """
     if not (configuration.instances or refused):
-        log.add(Severity.NOTE, Place(log.file, 1, 1), "there is no virtual router here")
+        log.add(Severity.NOTE, Place(log.file, 1, 1), "there is no virtual router here", code=Code.NO_ROUTER)
         return
     _check_duplicates(configuration, log)
     _check_security(configuration, log)
@@ -45,10 +47,10 @@ def check_interfaces(configuration: Configuration, interfaces: Collection[str], 
                 continue
             message = f"({shown(instance.name)}) {what} {shown(name)} doesn't exist"
             if dynamic:
-                log.add(Severity.NOTE, place, f"{message} - will use if created")
+                log.add(Severity.NOTE, place, f"{message} - will use if created", code=Code.INTERFACE_MISSING)
             else:
                 hint = log.nearest(name, known) or "dynamic_interfaces allows it to come later"
-                log.add(Severity.FATAL, place, message, hint=hint, dropped=True)
+                log.add(Severity.FATAL, place, message, hint=hint, dropped=True, code=Code.INTERFACE_MISSING)
 
 
 def _named_interfaces(instance: VrrpInstance) -> Iterator[tuple[str, Place, str]]:
@@ -60,6 +62,14 @@ def _named_interfaces(instance: VrrpInstance) -> Iterator[tuple[str, Place, str]
             yield line.dev, line.place or _UNKNOWN_PLACE, f"interface of {line.address}"
     for track in instance.track_interfaces:
         yield track.name, track.place or _UNKNOWN_PLACE, "tracked interface"
+    for route in instance.routes:
+        for hop in route.hops:
+            if hop.dev is not None and hop.dev != instance.interface:
+                yield hop.dev, route.place or _UNKNOWN_PLACE, f"interface of route {route.destination}"
+    for rule in instance.rules:
+        for name in (rule.iif, rule.oif):
+            if name is not None:
+                yield name, rule.place or _UNKNOWN_PLACE, "interface of rule"
 
 
 def _identity(instance: VrrpInstance) -> tuple[str | None, int, Family, bool, IPAddress | None]:
@@ -81,9 +91,17 @@ def _check_duplicates(configuration: Configuration, log: Log) -> None:
                 instance.place or _UNKNOWN_PLACE,
                 f"{shown(first.name)} and {shown(instance.name)} both use VRID {instance.vrid} with"
                 f" IPv{identity[2]:d} on interface {shown(str(instance.interface))}",
-                hint=f"the first is in line {first.place.line}" if first.place else "",
+                hint=_seen_from(first.place, instance.place),
                 dropped=True,
+                code=Code.DUPLICATE_VRID,
             )
+
+
+def _seen_from(first: Place | None, other: Place | None) -> str:
+    if first is None:
+        return ""
+    elsewhere = f" of {first.file}" if other is not None and other.file != first.file else ""
+    return f"the first is in line {first.line}{elsewhere}"
 
 
 def _check_security(configuration: Configuration, log: Log) -> None:
@@ -93,12 +111,24 @@ def _check_security(configuration: Configuration, log: Log) -> None:
     places = [script.place for script in configuration.scripts if script.command is not None]
     for instance in configuration.instances:
         notify = instance.notify
-        if any((notify.master, notify.backup, notify.fault, notify.stop, notify.any)):
+        if notify != NO_NOTIFY:
             places.append(instance.place)
+    settings = configuration.globals
+    commands = (
+        ("notify_fifo.script", settings.notify_fifo.script),
+        ("vrrp_notify_fifo.script", settings.vrrp_notify_fifo.script),
+        ("startup_script", settings.startup_script),
+        ("shutdown_script", settings.shutdown_script),
+    )
+    for name, command in commands:
+        if command is not None:
+            places.append(configuration.origins.origin("global_defs", "", name).place)
+    places += [group.place for group in configuration.sync_groups if group.notify != NO_NOTIFY]
     if places:
         log.add(
             Severity.SECURITY,
             places[0] or _UNKNOWN_PLACE,
             "SECURITY VIOLATION - scripts are being executed but script_security not enabled.",
             hint="enable_script_security in global_defs",
+            code=Code.SCRIPT_SECURITY,
         )

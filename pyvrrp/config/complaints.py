@@ -2,6 +2,7 @@
 What is said about a configuration: each mistake once, at its place, in one line.
 
 A complaint's severity tells what becomes of the start; from the same list come the exit codes of keepalived's `-t`.
+Its code (`codes.py`) is what tools match: it stays when a message is worded better.
 Messages never hold a secret: what a secret keyword was given is not shown, nor what stands beside it.
 """
 
@@ -9,10 +10,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Final
 
-from pyvrrp.config.model import Configuration, Place
+from pyvrrp.config.codes import Code
+from pyvrrp.config.expansion import ExpandedPlace
+from pyvrrp.config.model import Configuration, Located, Origins, Place
 
 SHOWN_LENGTH: Final = 64  # a word longer than this is no name; the rest of it helps nobody
 LIMIT: Final = 1000  # more lines than a person reads; keeps a hostile megabyte from becoming a hundred
@@ -31,20 +34,34 @@ class Severity(enum.StrEnum):
     FATAL = "fatal"  # nothing can be started
     UNUSABLE = "unusable"  # the same: the text could not be read as a whole
     MISSING = "missing"  # the same: a keyword lacks its value
+    ABSENT = "absent"  # the same: an include that must be there is not
 
 
-FATAL_SEVERITIES: Final = frozenset({Severity.FATAL, Severity.UNUSABLE, Severity.MISSING})
+FATAL_SEVERITIES: Final = frozenset({Severity.FATAL, Severity.UNUSABLE, Severity.MISSING, Severity.ABSENT})
 
 # In the order in which keepalived lets one class win over another (as run with 2.2.7): it exits at once when a value
 # is missing, and else takes the class with the highest number, where script security is the last.
 _EXIT_CODES: Final = (
     (Severity.MISSING, 2),
+    (Severity.ABSENT, 6),
     (Severity.SECURITY, 6),
     (Severity.FATAL, 5),
     (Severity.ERROR, 5),
     (Severity.WARNING, 5),
     (Severity.UNUSABLE, 4),
 )
+
+_CODE_OF: Final = {
+    Severity.NOTE: Code.REMARK,
+    Severity.UNSUPPORTED: Code.NOT_SUPPORTED,
+    Severity.SECURITY: Code.SCRIPT_SECURITY,
+    Severity.WARNING: Code.MENDED,
+    Severity.ERROR: Code.DROPPED,
+    Severity.FATAL: Code.FATAL,
+    Severity.UNUSABLE: Code.UNREADABLE,
+    Severity.ABSENT: Code.INCLUDE,
+    Severity.MISSING: Code.MISSING_VALUE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +75,7 @@ class Complaint:
         message: One line.
         hint: What to do about it, or empty.
         dropped: Something that was asked for is not done: a line, a value, an address, a whole instance.
+        code: What kind of complaint it is; stable.
     """
 
     severity: Severity
@@ -65,6 +83,7 @@ class Complaint:
     message: str
     hint: str = ""
     dropped: bool = False
+    code: Code = Code.REMARK
 
     def __str__(self) -> str:
         text = f"{self.place}: {self.message}"
@@ -85,11 +104,13 @@ class Parsed:
         configuration: What can be run.
         complaints: In the order of their places.
         refused: Names of the instances that are defined, but not in *configuration*.
+        everything: All that is defined, also what is refused; for who explains or converts, not for who runs.
     """
 
     configuration: Configuration
     complaints: tuple[Complaint, ...] = ()
     refused: tuple[str, ...] = ()
+    everything: Configuration = field(default_factory=Configuration)
 
     @property
     def fatal(self) -> tuple[Complaint, ...]:
@@ -98,8 +119,24 @@ class Parsed:
 
     @property
     def drops(self) -> tuple[Complaint, ...]:
-        """The complaints that `--strict` and a reload do not put up with."""
+        """The complaints that a reload does not put up with."""
         return tuple(complaint for complaint in self.complaints if complaint.dropped or complaint.fatal)
+
+    @property
+    def mistakes(self) -> tuple[Complaint, ...]:
+        """The complaints that `--strict` does not put up with: the drops, and what is used but not as it stands."""
+        return tuple(
+            complaint
+            for complaint in self.complaints
+            if complaint.dropped
+            or complaint.fatal
+            or (complaint.severity is Severity.WARNING and complaint.code is not Code.DEPRECATED)
+        )
+
+    @property
+    def origins(self) -> Origins:
+        """Where each effective value came from, also of the instances that are refused."""
+        return self.everything.origins
 
     @property
     def exit_code(self) -> int:
@@ -134,13 +171,6 @@ def not_built(what: str) -> str:
     return f"{what} is not supported yet; without it this would serve wrongly, so it is not run"
 
 
-class Located(Protocol):
-    """A line of the file; where its words are is worked out only when somebody asks."""
-
-    def place(self, word: int) -> Place:
-        """Where that word of the line stands."""
-
-
 class Log:
     """
     Collects complaints while a text is read, at most LIMIT of them and then one of each further kind.
@@ -171,26 +201,35 @@ class Log:
         word: int = 0,
         hint: str = "",
         dropped: bool = False,
+        code: Code | None = None,
     ) -> None:
-        """Say it."""
+        """Say it; without a code it gets the one of its severity."""
         kind = (severity, dropped)
         if self.full and kind in self._kinds:
             self._unlisted += 1
             return
         self._kinds.add(kind)
         place = where if isinstance(where, Place) else where.place(word)
-        self._complaints.append(Complaint(severity, place, message, hint, dropped))
+        if isinstance(place, ExpandedPlace):
+            hint = f"{hint}; {place.via}" if hint else place.via
+        self._complaints.append(Complaint(severity, place, message, hint, dropped, code or _CODE_OF[severity]))
 
-    def worsen(self, line: int) -> bool:
+    def worsen(self, line: int, file: str | None = None) -> bool:
         """
-        Nothing can be started for what was said of that line.
+        Nothing can be started for what was said of that line; without a file it is one of the first.
 
         Returns:
             Whether anything was; if not, the caller has to say something itself.
         """
-        there = [at for at, said in enumerate(self._complaints) if said.place.line == line and said.dropped]
+        where = (self.file if file is None else file, line)
+        there = [
+            position
+            for position, said in enumerate(self._complaints)
+            if said.dropped and (said.place.file, said.place.line) == where
+        ]
         for position in there:
-            self._complaints[position] = replace(self._complaints[position], severity=Severity.FATAL)
+            if not self._complaints[position].fatal:  # a fatal one may have an exit code of its own
+                self._complaints[position] = replace(self._complaints[position], severity=Severity.FATAL)
         return bool(there)
 
     def once(self, about: object) -> bool:
@@ -208,12 +247,16 @@ class Log:
         from difflib import get_close_matches  # noqa: PLC0415  only a file with mistakes pays for it
 
         found = get_close_matches(word, known, n=1, cutoff=0.7)
-        return f"did you mean '{found[0]}'?" if found else ""
+        return f"did you mean '{shown(found[0])}'?" if found else ""
 
     def complaints(self) -> tuple[Complaint, ...]:
-        """All that was said, in the order of the places."""
-        listed = sorted(self._complaints, key=lambda complaint: (complaint.place.line, complaint.place.column))
+        """All that was said, in the order of the places; files in the order in which something was said of them."""
+        ranks = {self.file: 0}
+        for said in self._complaints:
+            ranks.setdefault(said.place.file, len(ranks))
+        listed = sorted(self._complaints, key=lambda said: (ranks[said.place.file], said.place.line, said.place.column))
         if self._unlisted:
             last = replace(listed[-1].place, column=1)
-            listed.append(Complaint(Severity.NOTE, last, f"{self._unlisted} more complaints are not listed"))
+            message = f"{self._unlisted} more complaints are not listed"
+            listed.append(Complaint(Severity.NOTE, last, message, code=Code.MORE_COMPLAINTS))
         return tuple(listed)

@@ -5,18 +5,24 @@ Text to logical lines: comments gone, words with their columns, braces told apar
 * `"..."` is one word; `!` and `#` outside quotes start a comment, unless a backslash stands before them.
 * Keywords whose value is a command are lexed like a shell does it, see `split_command`.
 * Nothing here fails: a line that cannot be read carries its problem.
+
+What `preprocess.py` replaced is lexed as it would be if it had been typed; its places stay those of the source.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
+from itertools import count, repeat
 from typing import Final
 
-from pyvrrp.config.model import Place
+from pyvrrp.config.expansion import Expansion, Physical
+from pyvrrp.config.values import Place
 
 LINE_LENGTH: Final = 1024  # keepalived's own limit; a longer line is reported and ignored
+UNTERMINATED: Final = "unterminated quote"
+NUL: Final = "the line holds a NUL octet and is ignored"
 
 _BLANK = r" \t\r\f\v"
 _BLANKS: Final = " \t\r\f\v"
@@ -29,7 +35,6 @@ _SINGLE_QUOTED = r"'[^'\\]*+(?:\\.[^'\\]*+)*+'"
 _PARAMETER = r'\$\{[^{}"\n]*+\}'
 _SPECIAL: Final = re.compile(rf'\\.|{_DOUBLE_QUOTED}|{_PARAMETER}|["{{}}!#]')
 _SPECIAL_IN_COMMAND: Final = re.compile(rf'\\.|{_DOUBLE_QUOTED}|{_SINGLE_QUOTED}|{_PARAMETER}|["{{}}!#]')
-_DEFINITION: Final = re.compile(rf"[{_BLANK}]*+\$[A-Za-z_][A-Za-z0-9_]*+=")
 
 
 class Line:
@@ -45,9 +50,24 @@ class Line:
         opens: A `{` follows.
         closes: It is a `}` and nothing else.
         problem: Why the line cannot be read, or empty.
+        mended: It is read nevertheless.
+        expansion: Where its parts come from if it was expanded.
+        order: It is the so manieth line of all that are read, over all files.
     """
 
-    __slots__ = ("closes", "file", "number", "opens", "problem", "start", "text", "words")
+    __slots__ = (
+        "closes",
+        "expansion",
+        "file",
+        "mended",
+        "number",
+        "opens",
+        "order",
+        "problem",
+        "start",
+        "text",
+        "words",
+    )
 
     def __init__(self, file: str, number: int, start: int, text: str, *, opens: bool, closes: bool) -> None:
         self.file = file
@@ -58,20 +78,28 @@ class Line:
         self.closes = closes
         self.words: list[str] = []
         self.problem = ""
+        self.mended = False
+        self.expansion: Expansion | None = None
+        self.order = 0
 
     def place(self, word: int) -> Place:
         """Where that word begins; after the last word if there are not so many."""
         if not word:
             first = _WORD.search(self.text)
-            return Place(self.file, self.number, self.start + (first.start() if first else 0) + 1)
-        spans = [match.span() for match in _WORD.finditer(self.text)]
-        if word < len(spans):
-            column = spans[word][0]
-        elif spans:
-            column = spans[-1][1]
+            begin, end = first.span() if first else (0, 0)
         else:
-            column = 0
-        return Place(self.file, self.number, self.start + column + 1)
+            spans = [match.span() for match in _WORD.finditer(self.text)]
+            if word < len(spans):
+                begin, end = spans[word]
+            else:
+                begin = end = spans[-1][1] if spans else 0
+        if self.expansion is None:
+            return Place(self.file, self.number, self.start + begin + 1)
+        return self.expansion.place(self.file, self.number, self.start + begin, self.start + end)
+
+    def seen_from(self, other: Line) -> str:
+        """Where it is, as a message about the other line says it."""
+        return f"line {self.number}" + ("" if self.file == other.file else f" of {self.file}")
 
     @property
     def command(self) -> str:
@@ -80,20 +108,24 @@ class Line:
         return self.text[match.end() :] if match else ""
 
 
-def lex(text: str, file: str, commands: AbstractSet[str]) -> Iterator[Line]:
+def physical_lines(text: str, file: str) -> Iterator[Physical]:
+    """The lines of a file as they stand there."""
+    return zip(repeat(file), count(1), text.removeprefix("\ufeff").removesuffix("\n").split("\n"), repeat(None))
+
+
+def lex(physical: Iterable[Physical], commands: AbstractSet[str]) -> Iterator[Line]:
     """
-    Cut a text into logical lines.
+    Cut physical lines into logical ones.
 
     Args:
-        text: All of the file.
-        file: Its name, as in messages.
+        physical: Lines of one or several files.
         commands: Keywords whose value is a command.
 
     Yields:
         Logical lines with at least one word, a brace or a problem. A `{` that stands alone belongs to the line before.
     """
     waiting: Line | None = None
-    for line in _logical_lines(text, file, commands):
+    for line in _logical_lines(physical, commands):
         if line.opens and not line.words and waiting is not None and not (waiting.opens or waiting.closes):
             waiting.opens = True
             continue
@@ -104,11 +136,10 @@ def lex(text: str, file: str, commands: AbstractSet[str]) -> Iterator[Line]:
         yield waiting
 
 
-def _logical_lines(text: str, file: str, commands: AbstractSet[str]) -> Iterator[Line]:
-    in_definition = False
-    for number, raw in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
-        if in_definition:  # the value of `$NAME= \` goes on while lines end in a backslash
-            in_definition = raw.rstrip(_BLANKS).endswith("\\")
+def _logical_lines(physical: Iterable[Physical], commands: AbstractSet[str]) -> Iterator[Line]:
+    for file, number, raw, expansion in physical:
+        if expansion is not None:
+            yield from _expanded(raw, file, number, commands, expansion)
             continue
         special = _SPECIAL_IN_LINE.search(raw)
         if special is None:
@@ -119,12 +150,6 @@ def _logical_lines(text: str, file: str, commands: AbstractSet[str]) -> Iterator
                 if len(raw) > LINE_LENGTH:
                     _too_long(line)
                 yield line
-            continue
-        if "$" in raw and _DEFINITION.match(raw):
-            in_definition = raw.rstrip(_BLANKS).endswith("\\")
-            line = Line(file, number, 0, raw, opens=False, closes=False)
-            line.words = _PLAIN_WORD.findall(raw)
-            yield line
             continue
         if len(raw) <= LINE_LENGTH and special.end() == len(raw.rstrip(_BLANKS)) and special.group() in "{}":
             text = raw[: special.start()]  # the usual form of a block's first and last line
@@ -137,9 +162,19 @@ def _logical_lines(text: str, file: str, commands: AbstractSet[str]) -> Iterator
             if not words:
                 yield Line(file, number, special.start(), "}", opens=False, closes=True)
                 continue
-        if raw.endswith("\\") and not raw.endswith("\\\\"):  # means something in definitions only
-            raw = raw[:-1]  # noqa: PLW2901
         yield from _cut(raw, file, number, commands)
+
+
+def _expanded(raw: str, file: str, number: int, commands: AbstractSet[str], expansion: Expansion) -> Iterator[Line]:
+    if expansion.problem:
+        line = Line(file, number, 0, raw, opens=raw.endswith("{"), closes=False)
+        line.problem = expansion.problem
+        line.expansion = expansion
+        yield line
+        return
+    for line in _cut(raw, file, number, commands):
+        line.expansion = expansion
+        yield line
 
 
 def _too_long(line: Line) -> None:
@@ -147,31 +182,53 @@ def _too_long(line: Line) -> None:
     line.words = line.words[:1]
 
 
-def _cut(raw: str, file: str, number: int, commands: AbstractSet[str]) -> Iterator[Line]:
-    """Cut one physical line at its braces."""
-    pieces: list[Line] = []
-    problem = ""
-    begin = position = 0
-    end = len(raw)
-    special = _special_at(raw, begin, commands)
+def marks(raw: str, commands: AbstractSet[str]) -> Iterator[re.Match[str]]:
+    """What is special in a line outside of quotes: braces, up to an open quote or the begin of a comment."""
+    position = 0
+    special = _special_at(raw, 0, commands)
     while match := special.search(raw, position):
         position = match.end()
-        if match.start() > LINE_LENGTH:
-            break
         found = match.group()
-        if found == '"':
-            problem = "unterminated quote"
-            break
-        if found in ("!", "#"):
-            end = match.start()
-            break
         if found in ("{", "}"):
+            yield match
+            special = _special_at(raw, position, commands)
+        elif found in ('"', "!", "#"):
+            yield match
+            return
+
+
+def comment_at(raw: str, commands: AbstractSet[str]) -> int:
+    """Where the comment of a line begins; its length if it has none."""
+    if "#" in raw or "!" in raw:
+        for mark in marks(raw, commands):
+            if mark.group() in ("!", "#"):
+                return mark.start()
+    return len(raw)
+
+
+def _cut(raw: str, file: str, number: int, commands: AbstractSet[str]) -> Iterator[Line]:
+    """Cut one physical line at its braces."""
+    stray = raw.endswith("\\") and not raw.endswith("\\\\")
+    if stray:
+        raw = raw[:-1]
+    pieces: list[Line] = []
+    problem = ""
+    begin = 0
+    end = len(raw)
+    for mark in marks(raw, commands):
+        if mark.start() > LINE_LENGTH:
+            break
+        found = mark.group()
+        if found == '"':
+            problem = UNTERMINATED
+        elif found in ("!", "#"):
+            end = mark.start()
+        else:
             opens = found == "{"
-            _take(pieces, Line(file, number, begin, raw[begin : match.start()], opens=opens, closes=False), commands)
+            _take(pieces, Line(file, number, begin, raw[begin : mark.start()], opens=opens, closes=False), commands)
             if not opens:
-                pieces.append(Line(file, number, match.start(), "}", opens=False, closes=True))
-            begin = position
-            special = _special_at(raw, begin, commands)
+                pieces.append(Line(file, number, mark.start(), "}", opens=False, closes=True))
+            begin = mark.end()
     last = Line(file, number, begin, raw[begin:end], opens=False, closes=False)
     last.problem = problem
     if problem:
@@ -183,10 +240,21 @@ def _cut(raw: str, file: str, number: int, commands: AbstractSet[str]) -> Iterat
         if end > LINE_LENGTH:
             _too_long(whole)
         else:
-            whole.problem = "the line holds a NUL octet and is ignored"
+            whole.problem = NUL
         yield whole
-    else:
-        yield from pieces
+        return
+    if stray:
+        _tell_stray(pieces, Line(file, number, len(raw), "\\", opens=False, closes=False))
+    yield from pieces
+
+
+def _tell_stray(pieces: list[Line], stray: Line) -> None:
+    r"""keepalived takes a `\` at the end for a part of the last word, which is never what was meant."""
+    if not pieces or pieces[-1].opens or pieces[-1].closes:
+        pieces.append(stray)
+    if not pieces[-1].problem:
+        pieces[-1].problem = "a backslash at the end of a line continues definitions only; it is ignored"
+        pieces[-1].mended = True
 
 
 def _special_at(raw: str, begin: int, commands: AbstractSet[str]) -> re.Pattern[str]:
@@ -199,7 +267,7 @@ def _take(pieces: list[Line], line: Line, commands: AbstractSet[str]) -> None:
     is_command = False
     for quoted, bare, quote in _WORD.findall(line.text):
         if quote and not is_command:
-            line.problem = line.problem or "unterminated quote"
+            line.problem = line.problem or UNTERMINATED
         if bare:
             line.words.append(bare.replace("\\#", "#").replace("\\!", "!") if "\\" in bare else bare)
             is_command = is_command or line.words[0] in commands

@@ -1,75 +1,144 @@
-"""A file or a text to a checked configuration; of `config/` this module alone reads files."""
+"""A file or a text to a checked configuration; of `config/` this module alone asks the machine."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from pyvrrp.config.build import build, runnable
 from pyvrrp.config.check import check, check_interfaces
 from pyvrrp.config.complaints import Log, Parsed
+from pyvrrp.config.host import SIZE_MAX, Host, Included, NoHost, Setting, Unreadable
 from pyvrrp.config.parser import read
 from pyvrrp.errors import ConfigError
 
-SIZE_MAX: Final = 16 * 1024 * 1024  # 255 routers with 255 addresses each fit a hundred times
+_ANY_EXECUTE: Final = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 
 
-def parse_text(text: str, file: str = "<text>", interfaces: Collection[str] | None = None) -> Parsed:
+def parse_text(
+    text: str,
+    file: str = "<text>",
+    interfaces: Collection[str] | None = None,
+    *,
+    host: Host | None = None,
+    config_id: str | None = None,
+    check_includes: bool = False,
+) -> Parsed:
     """
     Parse a configuration.
 
     Args:
         text: What stands in the file; octets that are no UTF-8 as surrogates.
-        file: Name of the file, as in messages.
+        file: Name of the file, as in messages; relative includes begin at its directory.
         interfaces: Names of the interfaces that exist; None does not check them.
+        host: Files and environment; without one nothing can be included, and no variable is set.
+        config_id: What `@ID` lines are compared with; None is the name of this host up to its first dot.
+        check_includes: What is included must be there (`--all-config`).
 
     Returns:
         The configuration and everything there is to say about it. Never an exception, whatever the text.
     """
     log = Log(file)
-    everything, refused = build(read(text, log), log)
+    name = os.uname().nodename.partition(".")[0] if config_id is None else config_id
+    everything, refused = build(read(text, log, Setting(host or NoHost(), name, check_includes)), log)
     check(everything, refused, log)
     if interfaces is not None:
         check_interfaces(everything, interfaces, log)
-    return Parsed(runnable(everything, refused), log.complaints(), tuple(sorted(refused)))
+    return Parsed(runnable(everything, refused), log.complaints(), tuple(sorted(refused)), everything)
 
 
-def load(path: str | os.PathLike[str], interfaces: Collection[str] | None = None) -> Parsed:
+def load(
+    path: str | os.PathLike[str],
+    interfaces: Collection[str] | None = None,
+    *,
+    config_id: str | None = None,
+    check_includes: bool = False,
+) -> Parsed:
     """
-    Read and parse a file.
+    Read and parse a file and what it includes; arguments as for `parse_text`.
 
     Raises:
         ConfigError: The file cannot be read.
     """
     name = os.fspath(path)
     try:
+        included = _read(name, SIZE_MAX)
+    except Unreadable as error:
+        raise ConfigError(str(error), file=name, hint=error.hint) from error
+    return parse_text(
+        included.text, name, interfaces, host=ThisHost(), config_id=config_id, check_includes=check_includes
+    )
+
+
+class ThisHost:
+    """The files and the environment of this machine."""
+
+    def find(self, pattern: str, beside: str, most: int) -> Sequence[str]:
+        """As described in `Host`."""
+        from glob import glob, has_magic  # noqa: PLC0415  most configurations include nothing
+
+        directory = os.path.dirname(beside)  # noqa: PTH120  names stay as they were typed, `Path` tidies them
+        if "\0" in pattern:
+            return ()
+        if not has_magic(pattern):
+            name = os.path.join(directory, pattern)  # noqa: PTH118
+            return (name,) if os.path.lexists(name) else ()
+        found = glob(pattern, root_dir=directory or None)  # noqa: PTH207
+        return [os.path.join(directory, name) for name in sorted(found)[:most]]  # noqa: PTH118
+
+    def read(self, name: str, most: int) -> Included:
+        """As described in `Host`."""
+        return _read(name, most, executable=False)
+
+    def identity(self, name: str) -> str:
+        """As described in `Host`."""
+        try:
+            status = os.stat(name)  # noqa: PTH116
+        except (OSError, ValueError):
+            return name
+        return f"{status.st_dev}:{status.st_ino}"
+
+    def directory(self, name: str) -> str:
+        """As described in `Host`."""
+        return os.path.dirname(os.path.abspath(name))  # noqa: PTH100, PTH120
+
+    def variable(self, name: str) -> str | None:
+        """As described in `Host`."""
+        return os.environ.get(name)
+
+
+def _read(name: str, most: int, *, executable: bool = True) -> Included:
+    try:
         # Not blocking: the open of a pipe without a writer would wait for ever.
-        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except (OSError, ValueError) as error:
-        raise _unreadable(name, error) from error
+        raise _unreadable(error) from error
     try:
         status = os.fstat(descriptor)
         if stat.S_ISDIR(status.st_mode):
-            raise ConfigError("is a directory", file=name, hint="name a file in it")
+            raise Unreadable("is a directory", directory=True, hint="name a file in it")
         if not stat.S_ISREG(status.st_mode):
-            raise ConfigError("is not a regular file", file=name)
+            raise Unreadable("is not a regular file")
+        if status.st_mode & _ANY_EXECUTE and not executable:
+            raise Unreadable("is an executable file", hint="chmod a-x")
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            octets = file.read(SIZE_MAX + 1)
+            octets = file.read(most + 1)
     except OSError as error:
-        raise _unreadable(name, error) from error
+        raise _unreadable(error) from error
     finally:
         os.close(descriptor)
-    if len(octets) > SIZE_MAX:
-        raise ConfigError(f"is larger than {SIZE_MAX} octets", file=name, hint="this is no configuration file")
-    return parse_text(octets.decode("utf-8", "surrogateescape"), name, interfaces)
+    if len(octets) > most:
+        raise Unreadable(f"is larger than {most} octets", hint="this is no configuration file")
+    text = octets.decode("utf-8", "surrogateescape")
+    return Included(text, len(octets))
 
 
-def _unreadable(name: str, error: OSError | ValueError) -> ConfigError:
+def _unreadable(error: OSError | ValueError) -> Unreadable:
     hints: dict[type[Exception], str] = {
         FileNotFoundError: "create it, or name another one",
         PermissionError: "this user may not read it",
     }
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return ConfigError(f"cannot be read: {reason}", file=name, hint=hints.get(type(error), ""))
+    return Unreadable(f"cannot be read: {reason}", hint=hints.get(type(error), ""))

@@ -1,167 +1,88 @@
 """
 The checked configuration: frozen values, whether they came from a file, from code or (later) from the environment.
 
-Times are integer microseconds (`_us`); None means "not said", so that a default can depend on something else.
+Times are integer microseconds (`_us`); None means "not said", so that a default can depend on something else. The parts
+stand in files of their own and are all to be had here: `values.py`, `tracked.py`, `routing.py`, `settings.py`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Interface, IPv6Interface
-from typing import Literal, TypeAlias
+from typing import Literal
 
+from pyvrrp.config.origins import Origin, OriginKind, Origins
+from pyvrrp.config.routing import NextHop, Route, RouteMetric, Rule
+from pyvrrp.config.settings import (
+    SETTINGS_DEFAULTS,
+    Buffers,
+    Fifo,
+    Files,
+    Firewall,
+    GlobalSettings,
+    ProcessNames,
+    ReloadSettings,
+)
+from pyvrrp.config.tracked import BfdInstance, TcpTarget, TrackFile, TrackProcess, VrrpScript
+from pyvrrp.config.values import (
+    GARP_DEFAULTS,
+    NO_NOTIFY,
+    AddressLine,
+    Authentication,
+    Command,
+    GarpSettings,
+    Hmac,
+    HmacKey,
+    IPInterface,
+    Ipvlan,
+    Located,
+    Notify,
+    Place,
+    Track,
+    Vmac,
+)
 from pyvrrp.protocol.constants import INTERVAL_DEFAULT_US, IPAddress
 
-IPInterface: TypeAlias = IPv4Interface | IPv6Interface
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where in a file something was said; line and column count from 1."""
-
-    file: str
-    line: int
-    column: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """
-    A program to run, already split into words, and who runs it.
-
-    Attributes:
-        argv: Program and arguments, at least one word.
-        user: User name or number, None for the default (`script_user`).
-        group: Group name or number, None for the user's own.
-    """
-
-    argv: tuple[str, ...]
-    user: str | None = None
-    group: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TcpTarget:
-    """A TCP port that must accept connections; None as address means the instance's own source address."""
-
-    port: int
-    address: IPAddress | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class VrrpScript:
-    """
-    A `vrrp_script` block: a check that is run every so often, a program or the built-in TCP port check.
-
-    Exactly one of *command* and *tcp* is set.
-    """
-
-    name: str
-    command: Command | None = None
-    tcp: TcpTarget | None = None
-    interval_us: int = 1_000_000
-    timeout_us: int | None = None
-    weight: int = 0
-    reverse: bool = False
-    rise: int = 1
-    fall: int = 1
-    init_fail: bool = False
-    place: Place | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Track:
-    """A tracked script or interface; *weight* None takes the tracker's own, 0 means FAULT when it is down."""
-
-    name: str
-    weight: int | None = None
-    reverse: bool | None = None
-    place: Place | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class AddressLine:
-    """
-    One line of `virtual_ipaddress` or `virtual_ipaddress_excluded`.
-
-    Attributes:
-        address: Address with prefix length (32 or 128 when none was given).
-        dev: Interface; None is the instance's.
-        scope: rtnetlink scope number.
-        broadcast: Address, already worked out from `brd +` or `brd -`; None for none.
-        label: IPv4 alias label.
-        dad: `-nodad`: keep Duplicate Address Detection.
-        preferred_lifetime_s: `preferred_lft`; None is for ever, 0 (of an IPv6 host address, if not said) is deprecated.
-        no_prefix_route: `noprefixroute`.
-        home: `home`, a flag of IPv6 addresses.
-        peer: Other end of a point-to-point link; *address* is then without its network.
-        no_track: Nothing happens when somebody removes the address.
-        manage_temporary: `mngtmpaddr`, a flag of IPv6 addresses.
-        autojoin: `autojoin`: join the multicast group.
-    """
-
-    address: IPInterface
-    dev: str | None = None
-    scope: int = 0
-    broadcast: IPAddress | None = None
-    label: str | None = None
-    dad: bool = False
-    preferred_lifetime_s: int | None = None
-    no_prefix_route: bool = False
-    home: bool = False
-    peer: IPInterface | None = None
-    no_track: bool = False
-    manage_temporary: bool = False
-    autojoin: bool = False
-    place: Place | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Authentication:
-    """VRRPv2 authentication; *password* is at most 8 octets and never shown."""
-
-    auth_type: Literal["PASS", "AH"]
-    password: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Notify:
-    """Programs that are told about state changes."""
-
-    master: Command | None = None
-    backup: Command | None = None
-    fault: Command | None = None
-    stop: Command | None = None
-    any: Command | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GarpSettings:
-    """
-    How often addresses are announced (gratuitous ARP, unsolicited NA); keepalived's `garp_*`.
-
-    Attributes:
-        master_delay_us: Second burst this long after becoming MASTER; 0 for none.
-        master_repeat: Packets for each address in a burst.
-        master_refresh_us: Period of refreshing bursts while MASTER; 0 for none.
-        master_refresh_repeat: Packets for each address in a refresh.
-        lower_prio_delay_us: Second burst after a lower-priority advertisement; None is master_delay.
-        lower_prio_repeat: Packets in that burst; None is master_repeat.
-        interval_us: Pause between successive gratuitous ARPs on an interface.
-        gna_interval_us: The same for unsolicited NAs.
-    """
-
-    master_delay_us: int = 5_000_000
-    master_repeat: int = 5
-    master_refresh_us: int = 0
-    master_refresh_repeat: int = 1
-    lower_prio_delay_us: int | None = None
-    lower_prio_repeat: int | None = None
-    interval_us: int = 0
-    gna_interval_us: int = 0
+__all__ = [
+    "AddressLine",
+    "Authentication",
+    "BfdInstance",
+    "Buffers",
+    "Command",
+    "Configuration",
+    "Fifo",
+    "Files",
+    "Firewall",
+    "GarpGroup",
+    "GarpSettings",
+    "GlobalSettings",
+    "Hmac",
+    "HmacKey",
+    "IPInterface",
+    "InterfaceDelay",
+    "Ipvlan",
+    "Linkbeat",
+    "Located",
+    "NextHop",
+    "Notify",
+    "Origin",
+    "OriginKind",
+    "Origins",
+    "Place",
+    "ProcessNames",
+    "ReloadSettings",
+    "Route",
+    "RouteMetric",
+    "Rule",
+    "SyncGroup",
+    "TcpTarget",
+    "Track",
+    "TrackFile",
+    "TrackGroup",
+    "TrackProcess",
+    "Vmac",
+    "VrrpInstance",
+    "VrrpScript",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +107,28 @@ class VrrpInstance:
         check_unicast_source: Drop what does not come from one of the peers.
         unicast_ttl_bounds: Least and greatest TTL accepted, for each of *unicast_peers*; empty when there are none.
         interface_place: Where the interface was named.
+        no_addresses: `no_virtual_ipaddress`: that there are none is meant so.
+        hmac: `auth_hmac`.
+        unicast_fault_no_peer: FAULT rather than multicast when unicast was meant and no peer is left.
+        track_source: FAULT while *source* is not on the host.
+        old_unicast_checksum: `force` sends the checksum of keepalived 1.3.6, `never` does not take it either.
+        vrf: VRF to work in, for unicast without an interface.
+        receive_buffer: Octets of the socket's receive buffer; None is not said.
+        vmac: `use_vmac`; None is the interface's own MAC address.
+        ipvlan: `use_ipvlan`.
+        vmac_addresses: `use_vmac_addr`: addresses on other interfaces get VMACs of their own.
+        vmac_transmit_base: Advertisements leave by the interface that the VMAC is built on.
+        promote_secondaries: Set the interface's switch of that name while MASTER.
+        routes: Installed while MASTER.
+        rules: Installed while MASTER.
+        track_files: `track_file`; likewise *track_processes* and *track_bfds*.
+        notify_deleted: A reload that takes the instance away says DELETED, not FAULT.
+        notify_priority_changes: Pipes are told when the priority changes.
+        smtp_alert: Mail about state changes; None is not said.
+        timer_expired_backup: With `nopreempt`: a MASTER that wakes too late gives way; the highest priority that others
+            may have. None is off.
+        owner_ignore_adverts: An owner does not listen.
+        linkbeat_use_polling: Ask the interface for its link state, rather than listen.
     """
 
     name: str
@@ -206,8 +149,8 @@ class VrrpInstance:
     track_scripts: tuple[Track, ...] = ()
     track_interfaces: tuple[Track, ...] = ()
     track_primary: bool = True
-    notify: Notify = Notify()
-    garp: GarpSettings = GarpSettings()
+    notify: Notify = NO_NOTIFY
+    garp: GarpSettings = GARP_DEFAULTS
     accept: bool = True
     down_timer_adverts: int = 3
     lower_prio_no_advert: bool = False
@@ -220,6 +163,29 @@ class VrrpInstance:
     unicast_ttl_bounds: tuple[tuple[int, int], ...] = ()
     interface_place: Place | None = field(default=None, compare=False)
     place: Place | None = field(default=None, compare=False)
+    no_addresses: bool = False
+    hmac: Hmac | None = None
+    unicast_fault_no_peer: bool = False
+    track_source: bool = False
+    old_unicast_checksum: Literal["force", "never"] | None = None
+    vrf: str | None = None
+    receive_buffer: int | None = None
+    vmac: Vmac | None = None
+    ipvlan: Ipvlan | None = None
+    vmac_addresses: bool = False
+    vmac_transmit_base: bool = False
+    promote_secondaries: bool = False
+    routes: tuple[Route, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    track_files: tuple[Track, ...] = ()
+    track_processes: tuple[Track, ...] = ()
+    track_bfds: tuple[Track, ...] = ()
+    notify_deleted: bool = False
+    notify_priority_changes: bool = False
+    smtp_alert: bool | None = None
+    timer_expired_backup: int | None = None
+    owner_ignore_adverts: bool = False
+    linkbeat_use_polling: bool = False
 
     @property
     def unicast(self) -> bool:
@@ -228,47 +194,94 @@ class VrrpInstance:
 
 
 @dataclass(frozen=True, slots=True)
-class GlobalSettings:
+class SyncGroup:
     """
-    `global_defs` and what stands outside of all blocks, as far as it is not already part of each instance.
+    A `vrrp_sync_group` block: instances that move together.
 
     Attributes:
-        instance_name: `instance`: one of several daemons on this host.
-        net_namespace: Network namespace to work in.
-        use_pid_dir: Pid files go to a directory of their own.
-        child_wait_time_us: How long to wait for children at the end.
-        rt_priority: SCHED_RR priority; None is none.
-        max_auto_priority: Highest SCHED_RR priority that may be taken when timers run late; 0 is none.
-        process_priority: Nice value.
-        no_swap: Lock the memory.
+        members: Names of instances that exist, each of this group alone.
+        track_scripts: For all members; likewise the other trackers.
+        global_tracking: keepalived's old word for that, no longer needed.
+        tracking_weight: Members may have weighted trackers of their own; otherwise their weights do not count.
     """
 
-    router_id: str | None = None
-    script_user: str | None = None
-    script_group: str | None = None
-    enable_script_security: bool = False
-    notification_email: tuple[str, ...] = ()
-    notification_email_from: str | None = None
-    smtp_server: str | None = None
-    smtp_connect_timeout_us: int = 30_000_000
-    dynamic_interfaces: bool = False
-    instance_name: str | None = None
-    net_namespace: str | None = None
-    use_pid_dir: bool = False
-    child_wait_time_us: int = 5_000_000
-    rt_priority: int | None = None
-    max_auto_priority: int = 0
-    process_priority: int = 0
-    no_swap: bool = False
+    name: str
+    members: tuple[str, ...]
+    track_scripts: tuple[Track, ...] = ()
+    track_interfaces: tuple[Track, ...] = ()
+    track_files: tuple[Track, ...] = ()
+    track_processes: tuple[Track, ...] = ()
+    track_bfds: tuple[Track, ...] = ()
+    notify: Notify = NO_NOTIFY
+    notify_priority_changes: bool = False
+    smtp_alert: bool | None = None
+    global_tracking: bool = False
+    tracking_weight: bool = False
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackGroup:
+    """A `track_group` block: instances that go to FAULT when a static address, route or rule is lost."""
+
+    name: str
+    members: tuple[str, ...]
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class GarpGroup:
+    """A `garp_group` block: interfaces behind one switch, that announce one after the other; None is not said."""
+
+    interfaces: tuple[str, ...]
+    interval_us: int | None = None
+    gna_interval_us: int | None = None
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Linkbeat:
+    """A line of `linkbeat_interfaces`: ask this interface for its link state, in that way first."""
+
+    interface: str
+    method: Literal["MII", "ETHTOOL", "IOCTL"] | None = None
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceDelay:
+    """A line of `interface_up_down_delays`: how long a change of the link must last before it counts."""
+
+    interface: str
+    down_us: int = 0
+    up_us: int = 0
+    place: Place | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A whole file (with what it includes): only what is defined and used, references already checked."""
+    """
+    A whole file (with what it includes): only what is defined and used, references already checked.
 
-    globals: GlobalSettings = GlobalSettings()
+    Attributes:
+        origins: Where the values came from; knows nothing of what was built by code.
+    """
+
+    globals: GlobalSettings = SETTINGS_DEFAULTS
     scripts: tuple[VrrpScript, ...] = ()
     instances: tuple[VrrpInstance, ...] = ()
+    sync_groups: tuple[SyncGroup, ...] = ()
+    track_files: tuple[TrackFile, ...] = ()
+    track_processes: tuple[TrackProcess, ...] = ()
+    bfd_instances: tuple[BfdInstance, ...] = ()
+    track_groups: tuple[TrackGroup, ...] = ()
+    garp_groups: tuple[GarpGroup, ...] = ()
+    static_addresses: tuple[AddressLine, ...] = ()
+    static_routes: tuple[Route, ...] = ()
+    static_rules: tuple[Rule, ...] = ()
+    linkbeat: tuple[Linkbeat, ...] = ()
+    interface_delays: tuple[InterfaceDelay, ...] = ()
+    origins: Origins = field(default_factory=Origins, compare=False, repr=False)
 
     def script(self, name: str) -> VrrpScript | None:
         """The script of that name."""

@@ -7,22 +7,26 @@ over, a block as a block. Blocks are followed with a list, so nesting costs no r
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from pyvrrp.config.codes import Code
 from pyvrrp.config.complaints import Log, Severity, shown
-from pyvrrp.config.keywords import BY_BLOCK, COMMANDS, INCLUDES
-from pyvrrp.config.lexer import Line, lex
+from pyvrrp.config.host import NoHost, Setting
+from pyvrrp.config.keywords import BY_BLOCK, COMMANDS
+from pyvrrp.config.lexer import NUL, UNTERMINATED, Line, lex
+from pyvrrp.config.preprocess import preprocess
 from pyvrrp.config.readers import BadValue, Reading
 from pyvrrp.config.rows import Block, Row, Shape, Status
 
-_DEFINITION: Final = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*+)=")
-_USE: Final = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*+)(?: [^}]*+)?\}|([A-Za-z_][A-Za-z0-9_]*+)(?=[\s,)]|$))")
+PROBLEMS: Final = {
+    UNTERMINATED: Code.QUOTE,
+    NUL: Code.NUL_OCTET,
+}
 VALUES_MAX: Final = 255 * 255  # addresses of all the virtual routers that one interface can have in one family
 # Of a block that is not supported as a whole, its keywords need not be told one by one.
 _TOLD: Final = frozenset({Block.ROOT, Block.GLOBAL, Block.INSTANCE})
-_BUILT_IN: Final = frozenset({"_PWD", "_INSTANCE", "_RANDOM", "_ENV", "_HASH", "_BANG"})
 
 
 class Said(NamedTuple):
@@ -89,9 +93,9 @@ class Drafts:
     named: dict[Block, dict[str, Draft]]
 
 
-def read(text: str, log: Log) -> Drafts:
-    """Read a text to drafts; whatever is wrong with it goes to the log."""
-    return _Engine(log).run(text)
+def read(text: str, log: Log, setting: Setting | None = None) -> Drafts:
+    """Read a text, and what it includes, to drafts; whatever is wrong with it goes to the log."""
+    return _Engine(log).run(lex(preprocess(text, log, setting or Setting(NoHost())), COMMANDS))
 
 
 class _Engine:
@@ -103,12 +107,12 @@ class _Engine:
         self._stack = [_Frame(Block.ROOT, root, nowhere)]
         self._passing = 0  # depth inside a block that is passed over
         self._passed_from = nowhere
-        self._secret_line = 0  # number of the last line that held a secret
-        self._defined: set[str] = set()
+        self._secret_line = ("", 0)  # file and number of the last line that held a secret
         self._values = 0  # lines of blocks of values so far
 
-    def run(self, text: str) -> Drafts:
-        for line in lex(text, self._log.file, COMMANDS):
+    def run(self, lines: Iterable[Line]) -> Drafts:
+        for order, line in enumerate(lines):
+            line.order = order
             if self._passing:
                 if line.closes:
                     self._passing -= 1
@@ -117,17 +121,26 @@ class _Engine:
             elif line.closes:
                 self._close(line)
             elif line.problem:
-                self._log.add(Severity.ERROR, line, line.problem, dropped=True)
-                self._pass_over(line)
+                self._problem(line)
             elif not line.words:
-                self._log.add(Severity.ERROR, line, "Unexpected '{' - its block is ignored", dropped=True)
-                self._pass_over(line)
-            elif self._is_preprocessed(line):
+                self._log.add(
+                    Severity.ERROR, line, "Unexpected '{' - its block is ignored", dropped=True, code=Code.EXTRA_BRACE
+                )
                 self._pass_over(line)
             else:
                 self._take(line)
         self._end()
         return self._drafts
+
+    def _problem(self, line: Line) -> None:
+        """A line that cannot be read, or only after it was mended."""
+        if not line.mended:
+            self._log.add(Severity.ERROR, line, line.problem, dropped=True, code=PROBLEMS.get(line.problem))
+            self._pass_over(line)
+            return
+        self._log.add(Severity.WARNING, line, line.problem, word=len(line.words), code=Code.EXTRA_WORDS)
+        if line.words:
+            self._take(line)
 
     def _pass_over(self, line: Line) -> None:
         """If the line opens a block, nothing in it is read."""
@@ -139,7 +152,14 @@ class _Engine:
         if len(self._stack) > 1:
             self._stack.pop()
         else:
-            self._log.add(Severity.ERROR, line, "Extra '}' found", hint="nothing is open here", dropped=True)
+            self._log.add(
+                Severity.ERROR,
+                line,
+                "Extra '}' found",
+                hint="nothing is open here",
+                dropped=True,
+                code=Code.EXTRA_BRACE,
+            )
 
     def _end(self) -> None:
         unclosed = [frame.line for frame in self._stack[1:]]
@@ -147,40 +167,13 @@ class _Engine:
             unclosed.append(self._passed_from)
         for line in unclosed:
             what = f" of '{shown(line.words[0])}'" if line.words else ""
-            self._log.add(Severity.ERROR, line, f"missing '}}': the block{what} is never closed", dropped=True)
-
-    def _is_preprocessed(self, line: Line) -> bool:
-        """Lines that keepalived's preprocessor would replace; said once for each kind, and passed over."""
-        first = line.words[0]
-        what = ""
-        if first in INCLUDES:
-            kind = first
-        elif first.startswith("@"):
-            kind, what = "@", "ID, a line for one configuration id,"
-        elif first.startswith(("~SEQ", "~LST")):
-            kind = first[:4]
-        elif "$" in line.text and (name := self._parameter(line)):
-            kind, what = "$", shown(name)
-        else:
-            return False
-        if self._log.once(kind):
             self._log.add(
-                Severity.UNUSABLE,
+                Severity.ERROR,
                 line,
-                f"{kind}{what} is not supported yet; without it this file cannot be understood",
+                f"missing '}}': the block{what} is never closed",
                 dropped=True,
+                code=Code.MISSING_BRACE,
             )
-        return True
-
-    def _parameter(self, line: Line) -> str:
-        """Name of the parameter that the line defines or uses; empty if none, as `$` may be part of a value."""
-        if definition := _DEFINITION.match(line.words[0]):
-            self._defined.add(definition[1])
-            return definition[1]
-        for in_braces, bare in _USE.findall(line.text):
-            if in_braces in self._defined or bare in self._defined or in_braces in _BUILT_IN:
-                return str(in_braces or bare)
-        return ""
 
     def _take(self, line: Line) -> None:
         frame = self._stack[-1]
@@ -197,10 +190,23 @@ class _Engine:
         elif row.shape is Shape.LINE:
             self._keyword(line, frame, row)
             if line.opens:
-                self._log.add(Severity.ERROR, line, "Unexpected '{' - its block is ignored", word=1, dropped=True)
+                self._log.add(
+                    Severity.ERROR,
+                    line,
+                    "Unexpected '{' - its block is ignored",
+                    word=1,
+                    dropped=True,
+                    code=Code.EXTRA_BRACE,
+                )
                 self._pass_over(line)
         elif not line.opens:
-            self._log.add(Severity.ERROR, line, f"Missing '{{' at the beginning of block {row.keyword}", dropped=True)
+            self._log.add(
+                Severity.ERROR,
+                line,
+                f"Missing '{{' at the beginning of block {row.keyword}",
+                dropped=True,
+                code=Code.MISSING_BRACE,
+            )
         else:
             self._open(line, frame, row)
 
@@ -224,8 +230,9 @@ class _Engine:
             Severity.ERROR,
             line,
             f"'{word}' inside of '{shown(opened.words[0])}'",
-            hint=f"is the '}}' missing of the block that begins in line {opened.number}?",
+            hint=f"is the '}}' missing of the block that begins in {opened.seen_from(line)}?",
             dropped=True,
+            code=Code.MISPLACED_BLOCK,
         )
         del self._stack[depth + 1 :]
         self._open(line, frame, BY_BLOCK[frame.block][word])
@@ -234,12 +241,12 @@ class _Engine:
     def _unknown(self, line: Line, frame: _Frame) -> None:
         """Say it, with the nearest known word; a whole block is passed over."""
         if self._log.full:
-            self._log.add(Severity.ERROR, line, "Unknown keyword", dropped=True)
+            self._log.add(Severity.ERROR, line, "Unknown keyword", dropped=True, code=Code.UNKNOWN_KEYWORD)
             self._pass_over(line)
             return
         word = line.words[0]
         # A secret with a brace or a blank in it ends up as a keyword.
-        secret = frame.block in (Block.AUTHENTICATION, Block.AUTH_HMAC) or line.number == self._secret_line
+        secret = frame.block in (Block.AUTHENTICATION, Block.AUTH_HMAC) or (line.file, line.number) == self._secret_line
         elsewhere = [block for block, rows in BY_BLOCK.items() if word in rows]
         if elsewhere:
             hint = f"it belongs in {' or '.join(elsewhere)}"
@@ -247,7 +254,9 @@ class _Engine:
             hint = self._log.nearest(word, BY_BLOCK[frame.block])
         if secret and not elsewhere:
             word, hint = "***", hint or "a value with blanks or braces needs quotes"
-        self._log.add(Severity.ERROR, line, f"Unknown keyword '{shown(word)}'", hint=hint, dropped=True)
+        self._log.add(
+            Severity.ERROR, line, f"Unknown keyword '{shown(word)}'", hint=hint, dropped=True, code=Code.UNKNOWN_KEYWORD
+        )
         self._pass_over(line)
 
     def _open(self, line: Line, frame: _Frame, row: Row) -> None:
@@ -258,11 +267,23 @@ class _Engine:
             self._pass_over(line)
         elif row.shape is Shape.LINES:
             if len(words) > 1:
-                self._log.add(Severity.ERROR, line, f"Block {row.keyword} has extra parameters", word=1, dropped=True)
+                self._log.add(
+                    Severity.ERROR,
+                    line,
+                    f"Block {row.keyword} has extra parameters",
+                    word=1,
+                    dropped=True,
+                    code=Code.EXTRA_WORDS,
+                )
             frame.draft.blocks.setdefault(row.keyword, line)
             self._stack.append(_Frame(frame.block, frame.draft, line, row))
         elif row.named:
             self._open_named(line, row)
+        elif row.repeats:
+            assert row.opens is not None
+            known = self._drafts.named[row.opens]
+            draft = known[str(len(known))] = Draft(row.opens, "", line)
+            self._stack.append(_Frame(row.opens, draft, line))
         else:
             assert row.opens is not None
             draft = self._drafts.globals if row.opens is Block.GLOBAL else frame.draft
@@ -273,7 +294,9 @@ class _Engine:
         words = line.words
         known = self._drafts.named[row.opens]
         if len(words) != 2 or not words[1]:
-            self._log.add(Severity.ERROR, line, f"{row.keyword} must have a name", word=1, dropped=True)
+            self._log.add(
+                Severity.ERROR, line, f"{row.keyword} must have a name", word=1, dropped=True, code=Code.MISSING_NAME
+            )
             self._pass_over(line)
         elif words[1] in known:
             self._log.add(
@@ -281,8 +304,9 @@ class _Engine:
                 line,
                 f"{row.keyword} {shown(words[1])} already defined",
                 word=1,
-                hint=f"in line {known[words[1]].line.number}",
+                hint=f"in {known[words[1]].line.seen_from(line)}",
                 dropped=True,
+                code=Code.DUPLICATE_NAME,
             )
             self._pass_over(line)
         else:
@@ -292,7 +316,7 @@ class _Engine:
     def _keyword(self, line: Line, frame: _Frame, row: Row) -> None:
         """A keyword with its arguments on the line."""
         if row.secret:
-            self._secret_line = line.number
+            self._secret_line = (line.file, line.number)
         draft = frame.draft
         reading = Reading(self._log, line, draft.label, draft.refusals, secret=row.secret)
         try:
@@ -306,14 +330,21 @@ class _Engine:
         self._tell_status(row, draft, line)
         if not row.target or value is None:
             return
+        if row.repeats:
+            draft.items.setdefault(row.target, []).append(Item(value, line))
+            return
         before = draft.said.get(row.target)
         if before is not None and before.value != value:
             if row.sticky is not None and before.value == row.sticky:
-                reading.mend(f"{row.keyword} previously set as {row.sticky} - ignoring {shown(line.words[1])}")
+                reading.mend(
+                    f"{row.keyword} previously set as {row.sticky} - ignoring {shown(line.words[1])}", Code.ALREADY_SAID
+                )
                 return
             if row.first_wins:
                 reading.lose(
-                    f"{row.keyword} already specified - ignoring this one", hint=f"see line {before.line.number}"
+                    f"{row.keyword} already specified - ignoring this one",
+                    Code.ALREADY_SAID,
+                    hint=f"see {before.line.seen_from(line)}",
                 )
                 return
         if before is None or before.value != value:
@@ -325,7 +356,11 @@ class _Engine:
         if self._values > VALUES_MAX:
             if self._log.once("too many values"):
                 self._log.add(
-                    Severity.ERROR, line, f"more than {VALUES_MAX} lines in blocks; the rest is ignored", dropped=True
+                    Severity.ERROR,
+                    line,
+                    f"more than {VALUES_MAX} lines in blocks; the rest is ignored",
+                    dropped=True,
+                    code=Code.TOO_MUCH,
                 )
             return
         draft = frame.draft
@@ -336,12 +371,11 @@ class _Engine:
             self._complain(reading, bad)
             return
         self._tell_status(row, draft, frame.line)
-        if row.target:
-            draft.items.setdefault(row.target, []).append(Item(value, line))
+        draft.items.setdefault(row.target, []).append(Item(value, line))
 
     @staticmethod
     def _complain(reading: Reading, bad: BadValue) -> None:
-        reading.complain(bad.severity, bad.message, word=bad.word, hint=bad.hint, dropped=bad.dropped)
+        reading.complain(bad.severity, bad.message, word=bad.word, hint=bad.hint, dropped=bad.dropped, code=bad.code)
 
     def _tell_status(self, row: Row, draft: Draft, line: Line) -> None:
         """What is accepted without doing anything is said once for each keyword; what is not yet built too."""
@@ -352,6 +386,11 @@ class _Engine:
                 Reading(self._log, line, draft.label, draft.refusals).refuse(row.keyword)
         elif self._log.once((row.block, row.keyword)):
             if row.status is Status.NO_EFFECT:
-                self._log.add(Severity.NOTE, line, f"{row.keyword}: accepted, no effect here")
+                self._log.add(Severity.NOTE, line, f"{row.keyword}: accepted, no effect here", code=Code.NO_EFFECT)
             else:
-                self._log.add(Severity.UNSUPPORTED, line, f"{row.keyword} is not supported yet and is ignored")
+                self._log.add(
+                    Severity.UNSUPPORTED,
+                    line,
+                    f"{row.keyword} is not supported yet and is ignored",
+                    code=Code.NOT_SUPPORTED,
+                )

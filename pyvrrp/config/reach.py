@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from pyvrrp.config.addresses import Peer
-from pyvrrp.config.assembly import Assembly
+from pyvrrp.config.assembly import Assembly, is_after
+from pyvrrp.config.codes import Code
 from pyvrrp.config.complaints import Severity, shown
 from pyvrrp.config.lexer import Line
 from pyvrrp.config.model import AddressLine
@@ -20,6 +21,7 @@ from pyvrrp.protocol.constants import Family, IPAddress
 # count field has one octet.
 COUNT_MAX: Final = 255
 _ROOM_V6: Final = (1500 - 14 - 40 - 8) // 16
+_UNICAST_TARGETS: Final = ("unicast_source", "check_unicast_source", "old_unicast_checksum")
 
 
 def decide_family(assembly: Assembly) -> tuple[Family, Line | None]:
@@ -30,14 +32,16 @@ def decide_family(assembly: Assembly) -> tuple[Family, Line | None]:
         said = draft.said.get(target)
         if said is not None:
             version = 6 if target == "native_ipv6" else said.value.version
-            first.append((said.line.number, said.line.start, version, said.line))
+            first.append((said.line.order, said.line.start, version, said.line))
     for target in ("peers", "virtual_addresses"):
         for item in draft.items.get(target, ())[:1]:
             value = item.value.address
-            first.append((item.line.number, item.line.start, value.version, item.line))
+            first.append((item.line.order, item.line.start, value.version, item.line))
     if not first:
         return Family.V4, None
-    _number, _start, version, line = min(first, key=lambda entry: entry[:2])
+    _order, _start, version, line = min(first, key=lambda entry: entry[:2])
+    if version == 4 and assembly.values["native_ipv6"]:
+        assembly.lose("Cannot specify native_ipv6 with IPv4 addresses", Code.FAMILY, "native_ipv6")
     return Family(version), line
 
 
@@ -45,16 +49,17 @@ def decide_version(assembly: Assembly, family: Family, decided_by: Line | None) 
     """keepalived's order: what comes first wins, be it the word or an IPv6 address."""
     said = assembly.draft.said.get("version")
     if said is None:
-        return 3 if family is Family.V6 or assembly.settings["version"] == 3 else 2
-    if family is Family.V6 and said.value == 2 and decided_by is not None:
-        here, there = (said.line.number, said.line.start), (decided_by.number, decided_by.start)
-        if here > there:
-            assembly.lose(
-                "version 2 conflicts with the version 3 deduced from an IPv6 address; ignoring.",
-                said,
-                hint="version must come first",
-            )
+        if family is Family.V6:
+            assembly.derive("version", "IPv6 is version 3")
             return 3
+        assembly.inherit("version", "version")
+        return 3 if assembly.settings["version"] == 3 else 2
+    too_late = family is Family.V6 and decided_by is not None and is_after(said.line, decided_by)
+    if said.value == 2 and too_late:
+        assembly.derive("version", "IPv6 is version 3")
+        message = "version 2 conflicts with the version 3 deduced from an IPv6 address; ignoring."
+        assembly.lose(message, Code.VERSION, said, hint="version must come first")
+        return 3
     return 3 if said.value == 3 else 2
 
 
@@ -70,11 +75,12 @@ def decide_addresses(
         if line.address.version != family:
             assembly.lose(
                 f"address family must match VRRP instance [{line.address}] - ignoring",
+                Code.FAMILY,
                 item,
                 hint="virtual_ipaddress_excluded takes both families",
             )
         elif number in seen:
-            assembly.mend(f"duplicate address {shown(item.line.words[0])} - ignoring", item)
+            assembly.mend(f"duplicate address {shown(item.line.words[0])} - ignoring", Code.DUPLICATE, item)
         else:
             seen.add(number)
             kept.append(line)
@@ -84,7 +90,8 @@ def decide_addresses(
     if excluded:
         assembly.mend(
             f"Number of VIPs ({len(kept)}) exceeds maximum/space available in packet (max {room} addresses)"
-            " - excess moved to eVIPs"
+            " - excess moved to eVIPs",
+            Code.TOO_MANY_ADDRESSES,
         )
     own = assembly.values["interface"]
     installed = {(line.address.version, int(line.address), line.dev or own) for line in kept}
@@ -92,7 +99,7 @@ def decide_addresses(
         line = item.value
         key = (line.address.version, int(line.address), line.dev or own)
         if key in installed:
-            assembly.mend(f"duplicate address {shown(item.line.words[0])} - ignoring", item)
+            assembly.mend(f"duplicate address {shown(item.line.words[0])} - ignoring", Code.DUPLICATE, item)
         else:
             installed.add(key)
             excluded.append(line)
@@ -101,15 +108,18 @@ def decide_addresses(
 
 def _check_count(assembly: Assembly, kept: list[AddressLine], family: Family, version: int) -> None:
     if not kept:
+        # keepalived runs it in version 2, or where it is told that this is meant; RFC 9568 5.2.5 wants an address.
         if assembly.values["no_addresses"]:
-            return
-        if version == 3 or assembly.strict:
-            assembly.fatal("No VIP specified; at least one is required", hint="or no_virtual_ipaddress")
+            assembly.refuse("an instance without virtual addresses", "no_addresses")
+        elif version == 3 or assembly.strict:
+            assembly.fatal("No VIP specified; at least one is required", Code.NO_ADDRESS, hint="virtual_ipaddress")
         else:
-            assembly.mend("No VIP specified; at least one is sensible", hint="or no_virtual_ipaddress")
+            assembly.mend("No VIP specified; at least one is sensible", Code.NO_ADDRESS, hint="virtual_ipaddress")
+            assembly.refuse("an instance without virtual addresses")
     elif family is Family.V6 and not kept[0].address.is_link_local:
         # Legal, and in the order that operators chose; RFC 9568 5.2.9 wants it, and some receivers insist.
-        assembly.tell(Severity.NOTE, "the first IPv6 address should be link-local", _first_item(assembly))
+        message = "the first IPv6 address should be link-local"
+        assembly.tell(Severity.NOTE, message, Code.LINK_LOCAL, _first_item(assembly))
 
 
 def _first_item(assembly: Assembly) -> Item:
@@ -124,18 +134,25 @@ def decide_peers(assembly: Assembly, family: Family) -> list[Peer]:
     for item in draft.items.get("peers", ()):
         peer: Peer = item.value
         if peer.address.version != family:
-            assembly.lose(f"unicast peer address {peer.address} is of another family. Skipping...", item)
+            message = f"unicast peer address {peer.address} is of another family. Skipping..."
+            assembly.lose(message, Code.FAMILY, item)
         elif peer.address in kept:
-            assembly.tell(Severity.NOTE, f"duplicate unicast peer {peer.address} - ignoring", item)
+            message = f"duplicate unicast peer {peer.address} - ignoring"
+            assembly.tell(Severity.NOTE, message, Code.DUPLICATE, item)
         else:
             kept[peer.address] = peer
-    keywords = [target for target in ("unicast_source", "check_unicast_source") if target in draft.said]
+    keywords = [target for target in _UNICAST_TARGETS if target in draft.said]
     if not kept and (keywords or "unicast_peer" in draft.blocks):
         line = draft.said[keywords[0]].line if keywords else draft.blocks["unicast_peer"]
-        assembly.mend(
-            "A unicast keyword has been specified without any unicast peers. Defaulting to multicast.",
-            Item(None, line),
-        )
+        if assembly.values["unicast_fault_no_peer"]:
+            assembly.refuse("FAULT for want of a unicast peer (unicast_fault_no_peer)", Item(None, line))
+        else:
+            assembly.mend(
+                "A unicast keyword has been specified without any unicast peers. Defaulting to multicast.",
+                Code.UNICAST,
+                Item(None, line),
+                "name the other routers in unicast_peer",
+            )
     return list(kept.values())
 
 
@@ -146,10 +163,12 @@ def decide_source(assembly: Assembly, family: Family) -> IPAddress | None:
     ]
     if not said:
         return None
-    chosen = max(said, key=lambda each: (each.line.number, each.line.start))
+    chosen = max(said, key=lambda each: (each.line.order, each.line.start))
+    assembly.record.said["source"] = chosen.line
     address: IPAddress = chosen.value
     if address.version != family:
-        assembly.lose(f"source address {address} is of another family. Skipping...", chosen)
+        assembly.lose(f"source address {address} is of another family. Skipping...", Code.FAMILY, chosen)
+        assembly.derive("source", "what was said is of another family", chosen)
         return None
     return address
 
@@ -159,22 +178,26 @@ def decide_interface(assembly: Assembly, source: IPAddress | None, *, unicast: b
     if assembly.values["interface"] is not None:
         return
     if not unicast:
-        assembly.fatal("Unknown interface!", hint="interface NAME")
+        assembly.fatal("Unknown interface!", Code.NO_INTERFACE, hint="interface NAME")
     elif source is None:
-        assembly.fatal("Unknown interface!", hint="interface NAME, or unicast_src_ip")
+        assembly.fatal("Unknown interface!", Code.NO_INTERFACE, hint="interface NAME, or unicast_src_ip")
 
 
 def decide_group(assembly: Assembly, family: Family, *, unicast: bool) -> IPAddress | None:
     """The multicast group, None for the family's own or in unicast mode."""
     group: IPAddress | None = assembly.values["group"]
     if group is not None and unicast:
-        assembly.mend("multicast destination specified with unicast - ignoring", "group")
+        assembly.mend("multicast destination specified with unicast - ignoring", Code.GROUP, "group")
+        assembly.derive("group", "unicast")
         return None
     if group is not None and group.version != family:
-        assembly.lose(f"mcast_dst_ip {group} is of another family. Skipping...", "group")
+        assembly.lose(f"mcast_dst_ip {group} is of another family. Skipping...", Code.FAMILY, "group")
+        assembly.derive("group", "what was said is of another family", "group")
         group = None
     if group is None and not unicast:
-        group = assembly.settings["group4" if family is Family.V4 else "group6"]
+        target = "group4" if family is Family.V4 else "group6"
+        assembly.inherit("group", target)
+        group = assembly.settings[target]
     return None if group == family.group else group
 
 
@@ -182,6 +205,7 @@ def decide_unicast_ttl(assembly: Assembly, *, unicast: bool) -> int | None:
     """The TTL of unicast advertisements, None for the default."""
     ttl: int | None = assembly.values["unicast_ttl"]
     if ttl is not None and not unicast:
-        assembly.mend("Cannot use unicast_ttl without unicast peers - resetting", "unicast_ttl")
+        assembly.mend("Cannot use unicast_ttl without unicast peers - resetting", Code.UNICAST, "unicast_ttl")
+        assembly.derive("unicast_ttl", "no unicast peers", "unicast_ttl")
         return None
     return ttl

@@ -32,7 +32,7 @@ class Block(enum.StrEnum):
     BFD = "bfd_instance"
 
 
-class Status(enum.Enum):
+class Status(enum.StrEnum):
     """How far a keyword has come."""
 
     WORKS = "works"
@@ -69,7 +69,10 @@ class Row:
         first_wins: A second, different one is complained about and not used.
         sticky: A value that a later one does not replace.
         refuses: Without it the instance would serve wrongly, so the instance is not run.
+        repeats: Each one counts, none replaces another; of a block without a name each is a thing of its own.
         secret: Nothing on its line is ever shown.
+        partly: What of it does not work, where the rest does.
+        since: Release of pyvrrp from which on its status holds.
         source: Where it is described.
     """
 
@@ -87,5 +90,8 @@ class Row:
     first_wins: bool = False
     sticky: Any = None
     refuses: bool = False
+    repeats: bool = False
     secret: bool = False
+    partly: str = ""
+    since: str = "0.1.0"
     source: str = "keepalived.conf(5)"

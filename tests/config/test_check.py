@@ -122,17 +122,41 @@ def test_members_of_sync_groups_are_refused() -> None:
         instance("A")
         + instance("B", vrid=52)
         + "vrrp_script chk {\ntcp_check 80\n}\n"
-        + "vrrp_sync_group G {\ngroup {\nA A2\n}\nnotify /x\ntrack_script {\nchk\n}\nsmtp_alert\n}\n"
+        + "vrrp_sync_group G {\ngroup {\nA A2\n}\ntrack_script {\nchk\n}\nsmtp_alert\n}\n"
     )
     result = parse_text(text, "f")
     assert result.refused == ("A",)
     assert [one.name for one in result.configuration.instances] == ["B"]
-    assert [str(complaint) for complaint in result.complaints] == [
+    assert [str(complaint) for complaint in result.drops] == [
         (
             "f:1:15: (A) is a member of vrrp_sync_group G, and sync groups are not supported yet; it is not run, as it"
             " would not move together with the others"
         ),
         "f:20:3: (G) Virtual router A2 specified in sync group doesn't exist - ignoring",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("global_defs {\nstartup_script /bin/true\n}\n", "f:2:1"),
+        ("global_defs {\nvrrp_notify_fifo_script /bin/true\n}\n", "f:2:1"),
+        ("vrrp_sync_group G {\ngroup {\nA\n}\nnotify /bin/true\n}\n", "f:1:1"),
+    ],
+)
+def test_all_scripts_are_what_security_is_about(text: str, place: str) -> None:
+    result = parse_text(text + instance("A"), "f")
+    [complaint] = [one for one in result.complaints if one.severity is Severity.SECURITY]
+    assert str(complaint.place) == place
+    assert result.exit_code == 6
+
+
+def test_interfaces_of_routes_and_rules() -> None:
+    text = instance("A", "virtual_routes {\n10.0.0.0/8 dev eth7\n}", "virtual_rules {\niif eth8 table 5 priority 6\n}")
+    result = parse_text(text, "f", {"eth0"})
+    assert [str(complaint) for complaint in result.fatal] == [
+        "f:8:1: (A) interface of route 10.0.0.0/8 eth7 doesn't exist (did you mean 'eth0'?)",
+        "f:11:1: (A) interface of rule eth8 doesn't exist (did you mean 'eth0'?)",
     ]
 
 

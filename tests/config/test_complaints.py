@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pyvrrp.config.complaints import Complaint, Parsed, Severity, exit_code, shown
+from pyvrrp.config.codes import Code
+from pyvrrp.config.complaints import Complaint, Log, Parsed, Severity, exit_code, shown
 from pyvrrp.config.load import parse_text
 from pyvrrp.config.model import Configuration, Place
 
@@ -46,6 +47,8 @@ def test_exit_codes(severities: list[Severity], code: int) -> None:
         (f"vrrp_instance I {{\n{CORE}foo\n}}", 5),
         (f"vrrp_instance I {{\n{CORE}priority\n}}", 2),
         ("vrrp_instance I {\ninterface eth0\n}", 5),
+        ("vrrp_instance I {\ninterface eth0\nvirtual_router_id\n}", 2),
+        ("vrrp_instance I {\ninterface eth0\nvirtual_router_id 256\n}", 5),
         (f"{SCRIPT}vrrp_instance I {{\n{CORE}}}", 6),
         (f"{SCRIPT}vrrp_instance I {{\n{CORE}foo\n}}", 6),
         (f"{SCRIPT}vrrp_instance I {{\n}}", 6),
@@ -62,6 +65,43 @@ def test_exit_codes_of_texts(text: str, code: int) -> None:
     assert parse_text(text).exit_code == code
 
 
+def test_codes_are_words_with_a_meaning() -> None:
+    """Lower case and hyphens, each once, each explained in one line."""
+    assert len({code.value for code in Code}) == len(Code)
+    for code in Code:
+        assert code == code.value
+        assert code.replace("-", "").isalpha()
+        assert code.islower()
+        assert code.meaning
+        assert "\n" not in code.meaning
+
+
+def test_a_complaint_has_a_code() -> None:
+    """The one that its maker gave it, else that of its severity."""
+    log = Log("f")
+    log.add(Severity.WARNING, HERE, "a", code=Code.ROUNDED)
+    log.add(Severity.WARNING, HERE, "b")
+    log.add(Severity.UNSUPPORTED, HERE, "c")
+    assert [complaint.code for complaint in log.complaints()] == [Code.ROUNDED, Code.MENDED, Code.NOT_SUPPORTED]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (f"vrrp_instance I {{\n{CORE}foo\n}}", Code.UNKNOWN_KEYWORD),
+        (f"vrrp_instance I {{\n{CORE}priority 300\n}}", Code.VALUE_RANGE),
+        (f"vrrp_instance I {{\n{CORE}", Code.MISSING_BRACE),
+        (f"vrrp_instance I {{\n{CORE}priority\n}}", Code.MISSING_VALUE),
+        (f"vrrp_instance I {{\n{CORE}use_vmac\n}}", Code.REFUSED),
+        (f"vrrp_instance I {{\n{CORE}smtp_alert\n}}", Code.NO_EFFECT),
+        (f"vrrp_instance I {{\n{CORE}promote_secondaries\n}}", Code.NOT_SUPPORTED),
+        (f"{SCRIPT}global_defs {{\nenable_script_security\n}}\nvrrp_instance I {{\n{CORE}}}", Code.UNUSED),
+    ],
+)
+def test_codes_of_texts(text: str, code: Code) -> None:
+    assert [complaint.code for complaint in parse_text(text).complaints] == [code]
+
+
 def test_fatal_and_drops() -> None:
     complaints = (
         Complaint(Severity.NOTE, HERE, "1"),
@@ -72,6 +112,22 @@ def test_fatal_and_drops() -> None:
     parsed = Parsed(Configuration(), complaints)
     assert [complaint.message for complaint in parsed.fatal] == ["4"]
     assert [complaint.message for complaint in parsed.drops] == ["3", "4"]
+    assert [complaint.message for complaint in parsed.mistakes] == ["2", "3", "4"]
+
+
+@pytest.mark.parametrize(
+    "inside",
+    ["state MASTER\npriority 9\nnopreempt", "unicast_peer {\n}", "preempt_delay 9\nnopreempt", "priority 300"],
+)
+def test_what_is_mended_is_a_mistake(inside: str) -> None:
+    """Where keepalived's habit is mended or kept with a word, the strict say no."""
+    assert len(parse_text(f"vrrp_instance I {{\n{CORE}{inside}\n}}").mistakes) == 1
+
+
+def test_old_words_are_no_mistakes() -> None:
+    parsed = parse_text(f"vrrp_instance I {{\n{CORE}linkbeat_use_polling\n}}")
+    assert parsed.exit_code == 5
+    assert parsed.mistakes == ()
 
 
 def test_shown() -> None:

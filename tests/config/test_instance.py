@@ -258,21 +258,29 @@ def test_duplicate_addresses() -> None:
     assert not result.drops
 
 
+NO_ADDRESSES = (
+    "(V1) an instance without virtual addresses is not supported yet; without it this would serve wrongly, so it is not"
+    " run"
+)
+
+
 @pytest.mark.parametrize(
     ("lines", "fatal", "complaints"),
     [
-        ([], False, ["(V1) No VIP specified; at least one is sensible"]),
+        ([], False, ["(V1) No VIP specified; at least one is sensible", NO_ADDRESSES]),
         (["version 3"], True, ["(V1) No VIP specified; at least one is required"]),
         (["strict_mode", "accept", "priority 255"], True, None),
-        (["version 3", "no_virtual_ipaddress"], False, []),
-        (["no_virtual_ipaddress"], False, []),
+        (["version 3", "no_virtual_ipaddress"], False, [NO_ADDRESSES]),
+        (["no_virtual_ipaddress"], False, [NO_ADDRESSES]),
     ],
 )
 def test_no_addresses(lines: list[str], fatal: bool, complaints: list[str] | None) -> None:
+    """The exit code is keepalived's, which would run it; the engine cannot, and that is said here already."""
     result = parse(*lines, vip="")
     assert bool(result.fatal) == fatal
     assert complaints is None or said(result) == complaints
-    assert len(result.configuration.instances) == (not fatal)
+    assert result.exit_code == (0 if "no_virtual_ipaddress" in lines else 5)
+    assert result.refused == ("V1",)
 
 
 def test_first_ipv6_address_should_be_link_local() -> None:
@@ -643,3 +651,40 @@ def test_scripts(line: str, weight: tuple[int, bool], complaint: str) -> None:
     [script] = result.configuration.scripts
     assert (script.weight, script.reverse) == weight
     assert said(result)[:1] == ([complaint] if complaint else [])
+
+
+def test_native_ipv6_does_not_go_with_ipv4() -> None:
+    result = parse("native_ipv6")
+    assert result.everything.instances[0].version == 3  # the word comes first, and decides
+    result = parse_text(f"vrrp_instance V1 {{\n{BASE}\n{VIP}\nnative_ipv6\n}}\n", "f")
+    assert one(result).version == 2
+    assert [str(each) for each in result.drops] == ["f:7:1: (V1) Cannot specify native_ipv6 with IPv4 addresses"]
+
+
+def test_no_peer_and_fault_is_not_multicast() -> None:
+    """Who asked for FAULT would get a router in multicast."""
+    result = parse("unicast_fault_no_peer", "unicast_peer {", "}")
+    assert result.refused == ("V1",)
+    assert result.exit_code == 0
+    [complaint] = result.drops
+    assert str(complaint).startswith("f:5:1: (V1) FAULT for want of a unicast peer (unicast_fault_no_peer)")
+
+
+def test_authentication_header_and_state_master() -> None:
+    """keepalived clears the state, and so nopreempt counts."""
+    result = parse("authentication {", "auth_type AH", "auth_pass 1", "}", "state MASTER", "priority 9", "nopreempt")
+    [instance] = result.everything.instances
+    assert (instance.state, instance.preempt) == ("BACKUP", False)
+    assert said(result)[-1] == "(V1) Initial state master is incompatible with AH authentication - clearing"
+
+
+def test_notify_deleted_needs_no_command() -> None:
+    instance = one(parse("notify_deleted"))
+    assert instance.notify_deleted
+    assert instance.notify == Notify()
+
+
+def test_five_octets_of_a_vmac_get_the_vrid() -> None:
+    [instance] = parse("use_vmac 02:00:00:00:01").everything.instances
+    assert instance.vmac is not None
+    assert instance.vmac.mac == bytes([2, 0, 0, 0, 1, 51])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from pyvrrp.config.lexer import LINE_LENGTH, Line, lex, split_command
+from pyvrrp.config.lexer import LINE_LENGTH, Line, comment_at, lex, physical_lines, split_command
 
 COMMANDS = frozenset({"script"})
 
 
 def lines(text: str) -> list[Line]:
-    return list(lex(text, "f", COMMANDS))
+    return list(lex(physical_lines(text, "f"), COMMANDS))
 
 
 def brief(text: str) -> list[str]:
@@ -48,9 +48,6 @@ def brief(text: str) -> list[str]:
         ("}\n{", ["}", " {"]),
         ("a { # {\n} # }", ["a {", "}"]),
         ("a b${C d}e", ["a|b${C|d}e"]),
-        ("$A= x \\\n { y \\\n z }\nb", ["$A=|x|\\", "b"]),
-        ("$A=x\nb", ["$A=x", "b"]),
-        ("$A=x {\nb\n$B=}\nc", ["$A=x|{", "b", "$B=}", "c"]),
         ("\u00a0a b\u2003c", ["\u00a0a|b\u2003c"]),
     ],
 )
@@ -97,6 +94,29 @@ def test_places() -> None:
 )
 def test_problems(text: str, problem: str) -> None:
     assert lines(text)[0].problem == problem
+
+
+@pytest.mark.parametrize("text", ["a b\\", "a b # c \\", "a b {\\", "\\", "a }\\"])
+def test_a_backslash_at_the_end_is_ignored_and_said(text: str) -> None:
+    r"""keepalived takes it for a part of the last word: `priority 100 \\` is no number there."""
+    last = lines(text)[-1]
+    assert last.problem.startswith("a backslash at the end of a line")
+    assert last.mended
+    assert "\\" not in "".join(last.words)
+
+
+@pytest.mark.parametrize("text", ['a "b\\', "a\0b\\"])
+def test_a_worse_problem_wins(text: str) -> None:
+    [line] = lines(text)
+    assert line.problem
+    assert not line.mended
+
+
+@pytest.mark.parametrize(
+    ("text", "end"), [("a b", 3), ("a #b", 2), ('a "#" !b', 6), (r"a \# b", 6), ('a " # b', 7), ("script '#' # b", 11)]
+)
+def test_comment_at(text: str, end: int) -> None:
+    assert comment_at(text, COMMANDS) == end
 
 
 def test_line_length_does_not_count_the_comment() -> None:

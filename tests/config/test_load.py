@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pyvrrp.config import load as module
-from pyvrrp.config.load import load
+from pyvrrp.config.load import ThisHost, load
 from pyvrrp.errors import ConfigError
 
 TEXT = b"vrrp_instance \xff\xc3\xa9 {\ninterface eth0\nvirtual_router_id 51\nvirtual_ipaddress {\n192.0.2.1\n}\n}\n"
@@ -85,3 +85,84 @@ def test_parsing_imports_little() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() in ([], ["inspect"])  # dataclasses import it, in all versions up to 3.13
+
+
+def test_includes(tmp_path: Path) -> None:
+    """Beside the including file, whatever the working directory is; what is read first comes first."""
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "main.conf").write_text("include conf.d/*.conf\nfoo\n")
+    (tmp_path / "conf.d" / "b.conf").write_text("include ../c\n")
+    (tmp_path / "conf.d" / "a.conf").write_bytes(TEXT)
+    (tmp_path / "conf.d" / ".hidden.conf").write_text("hidden\n")
+    (tmp_path / "c").write_text("x${_PWD}\n")
+    result = load(tmp_path / "main.conf")
+    assert [instance.name for instance in result.configuration.instances] == ["\udcff\u00e9"]
+    assert [str(one) for one in result.complaints] == [
+        f"{tmp_path}/main.conf:2:1: Unknown keyword 'foo'",
+        f"{tmp_path}/conf.d/../c:1:1: Unknown keyword 'x{tmp_path}' (out of $_PWD)",
+    ]
+
+
+def test_includes_beside_a_relative_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("main.conf").write_text("include [a].conf\ninclude b.conf\n")
+    Path("a.conf").write_text("foo\n")
+    Path("b.conf").write_text("bar\n")
+    assert [str(one) for one in load("main.conf").drops] == [
+        "a.conf:1:1: Unknown keyword 'foo'",
+        "b.conf:1:1: Unknown keyword 'bar'",
+    ]
+
+
+def test_what_cannot_be_included(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing blocks, nothing is read that is no file of text; a link to oneself is a circle."""
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("a.pipe")
+    Path("b.dir").mkdir()
+    Path("c.tool").write_text("foo\n")
+    Path("c.tool").chmod(0o755)
+    Path("d.dangling").symlink_to("nowhere")
+    Path("e.link").symlink_to("main")
+    Path("main").write_text("include [a-e].*\ninclude \0\ninclude z\ninclude /dev/zero\n")
+    assert [str(one) for one in load("main").complaints if one.place.column > 1] == [
+        "main:1:9: 'a.pipe' is not a regular file - skipping",
+        "main:1:9: 'b.dir' is a directory - skipping (name a file in it)",
+        "main:1:9: 'c.tool' is an executable file - skipping (chmod a-x)",
+        "main:1:9: 'd.dangling' cannot be read: No such file or directory - skipping (create it, or name another one)",
+        "main:1:9: the file includes itself: main -> e.link",
+        r"main:2:9: there is no file '\x00'",
+        "main:3:9: there is no file 'z'",
+        "main:4:9: '/dev/zero' is not a regular file - skipping",
+    ]
+
+
+def test_a_name_that_is_none() -> None:
+    assert ThisHost().identity("a\0b") == "a\0b"
+    assert not ThisHost().find("\0*", "f", 5)
+
+
+def test_thousands_of_files(tmp_path: Path) -> None:
+    """More than keepalived could open are refused before any of them is read."""
+    for number in range(1100):
+        (tmp_path / f"{number}.conf").write_text("foo\n")
+    (tmp_path / "main").write_text("include *.conf\n")
+    [one] = load(tmp_path / "main").drops
+    assert str(one) == f"{tmp_path}/main:1:9: more than 1000 files are included"
+
+
+def test_configuration_id_and_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "f"
+    monkeypatch.setenv("WORD", "word")
+    file.write_text(f"@{os.uname().nodename.partition('.')[0]} here\n@other there\nx${{_ENV WORD}}\n")
+    found = [[one.message for one in parsed.drops] for parsed in (load(file), load(file, config_id="other"))]
+    assert found == [
+        ["Unknown keyword 'here'", "Unknown keyword 'xword'"],
+        ["Unknown keyword 'there'", "Unknown keyword 'xword'"],
+    ]
+
+
+def test_all_includes_can_be_checked(tmp_path: Path) -> None:
+    file = tmp_path / "f"
+    file.write_text("include none\n")
+    assert load(file).exit_code == 0
+    assert load(file, check_includes=True).exit_code == 6
