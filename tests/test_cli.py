@@ -11,9 +11,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pyvrrp import cli
 from pyvrrp.config.load import parse_text
+from pyvrrp.daemon import launch, reading
+from pyvrrp.daemon.options import OPTIONS, RunOptions, of_namespace, quick
 from pyvrrp.daemon.runtime import AlreadyRunning
 from pyvrrp.errors import ConfigError, KernelError, NotPermitted, UsageError
 from pyvrrp.version import __version__
@@ -28,7 +32,8 @@ GOOD = instance()
 @pytest.fixture(autouse=True)
 def _one_interface(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever this machine has."""
-    monkeypatch.setattr(cli, "_interface_names", lambda: frozenset({"eth0"}))
+    monkeypatch.setattr(reading, "interface_names", lambda: frozenset({"eth0"}))
+    monkeypatch.setattr(launch, "_first_engine", lambda: None)  # not of the process that runs the tests
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -63,7 +68,7 @@ def write(tmp_path: Path) -> Write:
 def test_help(capsys: Capsys, arguments: Sequence[str]) -> None:
     code, out, err = run(capsys, *arguments)
     assert (code, err) == (0, "")
-    for command in ("run", "status", "lab"):
+    for command in ("run", "status", "drain", "lab"):
         assert re.search(rf"^    {command} ", out, re.MULTILINE)
 
 
@@ -213,7 +218,7 @@ def test_strict_refuses_what_would_be_dropped(tmp_path: Path, capsys: Capsys) ->
 def test_a_missing_right(tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "k.conf"
     file.write_text(GOOD)
-    monkeypatch.setattr(cli, "_missing_rights", lambda: ["CAP_NET_ADMIN", "CAP_NET_RAW"])
+    monkeypatch.setattr(launch, "_missing_rights", lambda: ["CAP_NET_ADMIN", "CAP_NET_RAW"])
     code, _, err = run(capsys, "run", "-n", "-f", str(file))
     assert (code, err) == (4, "pyvrrp: cannot run without CAP_NET_ADMIN and CAP_NET_RAW: run as root or grant it\n")
 
@@ -239,8 +244,8 @@ def test_exit_codes(
     def fail(*_: object) -> int:
         raise error
 
-    monkeypatch.setattr(cli, "_missing_rights", list)
-    monkeypatch.setattr(cli, "_in_the_background", fail)
+    monkeypatch.setattr(launch, "_missing_rights", list)
+    monkeypatch.setattr(launch, "_claim", fail)
     found, out, err = run(capsys, "run", "-n", "-f", str(file))
     assert (found, out) == (code, "")
     assert err == f"pyvrrp: {error if code != 70 else f'internal error: {error!r}'}\n"
@@ -248,9 +253,13 @@ def test_exit_codes(
 
 def settled(called: str, arguments: Sequence[str], text: str, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     monkeypatch.setattr(sys, "argv", [called])
-    options = cli._parser().parse_args(["run", *arguments])
-    cli._settle_paths(options, parse_text(text))
-    return tuple("" if path is None else str(path) for path in (options.pid, options.vrrp_pid))
+    places = launch.settle(read(*arguments), parse_text(text))
+    return tuple("" if path is None else str(path) for path in (places.pid, places.vrrp_pid))
+
+
+def read(*arguments: str) -> RunOptions:
+    """The options of `run`, by argparse."""
+    return of_namespace(cli._parser().parse_args(["run", *arguments]))
 
 
 @pytest.mark.parametrize(
@@ -276,20 +285,45 @@ def test_where_pid_files_go(  # noqa: PLR0917
     expected: tuple[str, str],
 ) -> None:
     """keepalived.md 3.1."""
-    monkeypatch.setattr(cli, "PID_FILES", tmp_path)
+    monkeypatch.setattr(launch, "PID_FILES", str(tmp_path))
     found = settled(called, arguments, text, monkeypatch)
     assert found == tuple(path.replace("RUN", str(tmp_path)) for path in expected)
 
 
 def test_paths_are_absolute_before_the_directory_changes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    options = cli._parser().parse_args(["run", "-f", "k.conf", "-p", "p", "-r", "r", "-g", "log", "--runtime-dir", "d"])
-    cli._settle_paths(options, parse_text(""))
-    for path in (options.use_file, options.pid, options.vrrp_pid, options.log_file, options.runtime_dir):
+    options = read("-f", "k.conf", "-p", "p", "-r", "r", "-g", "log", "--runtime-dir", "d")
+    places = launch.settle(options, parse_text(""))
+    for path in (places.config, places.pid, places.vrrp_pid, places.log_file, places.runtime_dir):
+        assert path is not None
         assert path.parent == tmp_path
-    options = cli._parser().parse_args(["run", "-g"])
-    cli._settle_paths(options, parse_text(""))
-    assert options.log_file == Path("/tmp/keepalived.log")
+    assert launch.settle(read("-g"), parse_text("")).log_file == Path("/tmp/keepalived.log")
+
+
+WORDS = [
+    *(flag for option in OPTIONS for flag in option.flags), "-nlD", "-DD", "-nf", "-fk.conf", "-nfk.conf", "-f=k.conf",
+    "-tx", "-Px", "--use-file=k.conf", "--use-file=", "--pid==p", "--dont-fork=1", "--log-con", "--strict=x", "-", "--",
+    "word", "", "0", "022", "-1", "999", "json", "xml", "-u=7", "-u22", "--umask=77", "--help", "-h", "-nh", "-no",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=6))
+@settings(max_examples=600, deadline=None)
+def test_what_is_read_quickly_is_what_argparse_reads(words: list[str]) -> None:
+    """Two readers of one table: where the quick one answers, the other says the same."""
+    found = quick(words)
+    if found is not None:
+        assert found == of_namespace(PARSER.parse_args(["run", *words]))
+
+
+PARSER = cli._parser()
+
+
+@pytest.mark.parametrize(
+    "words", ["", "-n -G -f k.conf -p p -r r --runtime-dir d", "-nlGD -fk.conf", "--umask=022 --name two -A x -P"]
+)
+def test_plain_command_lines_are_read_quickly(words: str) -> None:
+    assert quick(words.split()) is not None
 
 
 def test_called_keepalived_it_is_run(monkeypatch: pytest.MonkeyPatch, capsys: Capsys) -> None:
@@ -301,7 +335,7 @@ def test_called_keepalived_it_is_run(monkeypatch: pytest.MonkeyPatch, capsys: Ca
 def test_the_namespace_of_the_file_is_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capsys) -> None:
     """The command line's comes first."""
     entered: list[str] = []
-    monkeypatch.setattr(cli, "_enter_namespace", entered.append)
+    monkeypatch.setattr(reading, "enter_namespace", entered.append)
     file = tmp_path / "k.conf"
     file.write_text("net_namespace blue\n" + GOOD)
     assert run(capsys, "run", "-t", "-f", str(file))[0] == 0

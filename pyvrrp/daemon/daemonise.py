@@ -34,6 +34,19 @@ _FAILED: Final = b"\1"
 _MESSAGE_LIMIT: Final = 4000  # with its head within PIPE_BUF: one write, whole or not at all
 
 
+def reset_signals() -> None:
+    """
+    Undo what our own parent left to us and children would inherit: blocked and ignored signals.
+
+    For a daemon's start, before it installs handlers. With SIGCHLD ignored no child's exit status could be learnt.
+    """
+    for number in signal.valid_signals():
+        # Python ignores these two itself, and gives them back to children by itself.
+        if number not in {signal.SIGPIPE, signal.SIGXFSZ} and signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
 class Readiness:
     """
     The daemon's word to its starter: `ready` or `failed`, once; what comes later is ignored.

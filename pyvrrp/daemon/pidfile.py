@@ -68,6 +68,11 @@ class PidFile:
                 return cls(path, number, descriptor)
         raise KernelError("write pid file", str(path), errno.EAGAIN, "it is made and removed all the time")
 
+    @property
+    def lock(self) -> int:
+        """The descriptor that holds the lock: who has it open keeps the file ours."""
+        return self._descriptor
+
     def rewrite(self, pid: int) -> None:
         """
         Put another pid into the file, for an engine that was started again.

@@ -22,12 +22,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import json
 import os
 import re
 import socket
 import stat
 import time
+from _json import encode_basestring_ascii as quoted  # what the json module itself uses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface
@@ -320,6 +320,11 @@ class RuntimeDirectory:
         """Where the control socket goes."""
         return self.path / SOCKET_FILE
 
+    @property
+    def lock(self) -> int:
+        """The descriptor that holds the lock: who has it open keeps the daemon's claims alive."""
+        return self._lock
+
     def save(self, state: RuntimeState) -> None:
         """
         Write down what this daemon claims; call it *before* addresses are installed and *after* they are removed.
@@ -560,26 +565,23 @@ def _namespace_cookie() -> int | None:
 
 
 def _encode_state(state: RuntimeState) -> bytes:
-    return json.dumps(
-        {
-            "version": STATE_VERSION,
-            "boot": _boot(),
-            "namespace_cookie": _namespace_cookie(),
-            "addresses": [[entry.interface, str(entry.address)] for entry in state.addresses],
-            "routers": [
-                {
-                    "interface": router.interface,
-                    "vrid": router.vrid,
-                    "family": int(router.family),
-                    "instance": router.instance,
-                    "group": str(router.group) if router.group is not None else None,
-                    "source": str(router.source) if router.source is not None else None,
-                }
-                for router in state.routers
-            ],
-        },
-        separators=(",", ":"),
-    ).encode()
+    """JSON, written without the module: its import would make the first advertisement 2 ms later."""
+    cookie = _namespace_cookie()
+    addresses = (f"[{quoted(entry.interface)},{quoted(str(entry.address))}]" for entry in state.addresses)
+    routers = (
+        f'{{"interface":{_maybe(router.interface)},"vrid":{router.vrid:d},"family":{router.family:d},'
+        f'"instance":{quoted(router.instance)},"group":{_maybe(router.group)},"source":{_maybe(router.source)}}}'
+        for router in state.routers
+    )
+    return (
+        f'{{"version":{STATE_VERSION},"boot":{quoted(_boot())},'
+        f'"namespace_cookie":{"null" if cookie is None else cookie},'
+        f'"addresses":[{",".join(addresses)}],"routers":[{",".join(routers)}]}}'
+    ).encode("ascii")
+
+
+def _maybe(value: object) -> str:
+    return "null" if value is None else quoted(str(value))
 
 
 def _read_state(directory: int) -> tuple[RuntimeState | None, str]:
@@ -609,6 +611,8 @@ def _read_state(directory: int) -> tuple[RuntimeState | None, str]:
 
 def _decode_state(octets: bytes) -> RuntimeState:
     """Raises ValueError, KeyError, TypeError or RecursionError for whatever is wrong."""
+    import json  # noqa: PLC0415  2 ms, for those who find something
+
     content = json.loads(octets)
     if not isinstance(content, dict):
         raise ValueError("not an object")  # noqa: TRY004  one family for the caller

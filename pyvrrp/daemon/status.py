@@ -26,10 +26,25 @@ def as_json(
         daemon: What is true of the daemon as a whole.
         wall_s: The time of day (seconds since 1970) at *status.now_us*.
     """
+    estimated = {one.interface for one in status.sockets if one.estimated}
     return {
         "daemon": dict(daemon),
         "instances": [_instance(one, checks(one.name), status.now_us, wall_s) for one in status.instances],
-        "interfaces": {name: {"counters": dict(counters)} for name, counters in status.interfaces.items()},
+        "interfaces": {
+            name: {"counters": dict(counters), "estimated": name in estimated}
+            for name, counters in status.interfaces.items()
+        },
+        "sockets": [
+            {
+                "interface": one.interface,
+                "family": f"IPv{one.family:d}",
+                "path": one.path,
+                "refused": one.refused,
+                "share": one.share,
+                "polled": one.polled,
+            }
+            for one in status.sockets
+        ],
     }
 
 
@@ -68,6 +83,7 @@ def _instance(one: InstanceStatus, checks: Iterable[Check], now_us: int, wall_s:
         "preempt_delay_left_s": _left(one.preempt_delay_until_us, now_us),
         "faults": dict(one.faults),
         "waits_for": list(one.held),
+        "drained": one.drained,
         "virtual_addresses": [str(address) for address in one.vips],
         "addresses": [str(address) for address in one.addresses],
         "checks": [
@@ -86,6 +102,7 @@ def render(status: Mapping[str, Any]) -> str:
     for one in status["instances"]:
         lines.append("")
         waits = f", waits for {', '.join(one['waits_for'])}" if one["waits_for"] else ""
+        waits += ", drained" if one["drained"] else ""
         lines.append(
             f"{one['name']}  {one['state']}  for {_duration(one['since_s'])} ({one['reason'] or 'not started'}{waits})"
         )
@@ -114,8 +131,13 @@ def render(status: Mapping[str, Any]) -> str:
             lines.append("  counters   " + ", ".join(f"{name} {count}" for name, count in one["counters"].items()))
     for name, interface in status["interfaces"].items():
         if interface["counters"]:
-            counters = ", ".join(f"{reason} {count}" for reason, count in interface["counters"].items())
+            about = "~" if interface["estimated"] else ""
+            counters = ", ".join(f"{reason} {about}{count}" for reason, count in interface["counters"].items())
             lines += ["", f"{name}: dropped without a virtual router to tell: {counters}"]
+    for path in sorted({one["path"] for one in status["sockets"]}):
+        where = ", ".join(f"{one['interface']} {one['family']}" for one in status["sockets"] if one["path"] == path)
+        why = next((one["refused"] for one in status["sockets"] if one["path"] == path and one["refused"]), "")
+        lines += ["", f"receives by {path}: {where}{f' ({why})' if why else ''}"]
     return "\n".join(map(_printable, lines))
 
 

@@ -64,24 +64,26 @@ def engine_settings(instance: VrrpInstance, interface: str, awaited: Iterable[st
 
 
 def claims(settings: Iterable[InstanceSettings]) -> RuntimeState:
-    """What the daemon claims in its state file: written before the engine may install anything."""
-    settings = tuple(settings)
-    return RuntimeState(
-        addresses=tuple(
-            InstalledAddress(address.interface, address.address) for one in settings for address in installed(one)
-        ),
-        routers=tuple(
-            ServedRouter(
-                interface=one.interface,
-                vrid=one.router.vrid,
-                family=one.router.family,
-                instance=one.name,
-                group=one.destination,
-                source=one.source if one.unicast_peers else None,
-            )
-            for one in settings
-        ),
-    )
+    """
+    What the daemon claims in its state file: written before the engine may install anything.
+
+    What is in several of *settings*, as before and after a reload, is claimed once: the same claims, the same state.
+    """
+    addresses: dict[InstalledAddress, None] = {}
+    routers: dict[ServedRouter, None] = {}
+    for one in settings:
+        for address in installed(one):
+            addresses[InstalledAddress(address.interface, address.address)] = None
+        router = ServedRouter(
+            interface=one.interface,
+            vrid=one.router.vrid,
+            family=one.router.family,
+            instance=one.name,
+            group=one.destination,
+            source=one.source if one.unicast_peers else None,
+        )
+        routers[router] = None
+    return RuntimeState(tuple(addresses), tuple(routers))
 
 
 def installed(settings: InstanceSettings) -> tuple[VirtualAddress, ...]:

@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
+from pyvrrp.daemon.lines import Line
 from pyvrrp.daemon.notify import NotifyReport
-from pyvrrp.engine.streams import Dropped, Entered, KernelFailed, Noticed, Remarked, Report
+from pyvrrp.engine.streams import Dropped, Entered, FellBack, Hastened, KernelFailed, Noticed, Remarked, Report
 from pyvrrp.protocol.actions import Cause, Note, Remark, Transition
 from pyvrrp.protocol.constants import US_PER_S
 from pyvrrp.protocol.states import State
 from pyvrrp.trackers.base import TrackerNotice, TrackerReport
-
-Level = Literal["debug", "info", "warning", "error"]
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """
-    One line for the log.
-
-    Attributes:
-        level: `debug` lines are shown with `--log-detail` only.
-        text: The sentence, without what is in *fields*.
-        fields: Values, for JSON and for people who filter; `message` holds keepalived's words where ours differ.
-        repeats: A cause that a peer can repeat as often as it likes: such lines are limited for each cause and peer.
-    """
-
-    level: Level
-    text: str
-    fields: dict[str, Any] = field(default_factory=dict)
-    repeats: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +45,12 @@ def of_report(report: Report, own: Own) -> Iterator[Line]:
         case KernelFailed(name, operation, text, _):
             who = f"({name}) " if name else ""
             yield Line("error", f"{who}{text}", {"instance": name, "operation": operation} if name else {})
+        case FellBack(path, reason):
+            text = f"advertisements are received by the path '{path}': {reason}"
+            yield Line("warning", text, {"path": path})
+        case Hastened(priority, late_us):
+            text = f"the engine woke up {late_us / 1000:.1f} ms late and takes real-time priority {priority}"
+            yield Line("warning", text, {"rt_priority": priority, "late_us": late_us})
         case _:
             return
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 
 from pyvrrp.engine.process import run
 
 if __name__ == "__main__":
-    sys.exit(run(socket.socket(fileno=int(sys.argv[1])), sys.argv[2]))
+    given = int(sys.argv[1])
+    low = os.dup(given)  # the number may be too high for select(2) where control has many files open
+    os.close(given)
+    sys.exit(run(socket.socket(fileno=low), sys.argv[2]))

@@ -1,52 +1,62 @@
 """
 The engine in a process of its own, so that no log line, script or status answer makes an advertisement late.
 
-Forked before control imports anything heavy. It ignores the signals that are meant for control; when control dies
-without a word the engine ends in order: priority 0, addresses gone.
+Forked before control imports anything heavy, and with as little as can be; what it needs it imports itself, while
+control reads the configuration. It ignores the signals that are meant for control; when control dies without a word
+the engine ends in order: priority 0, addresses gone. Its loop is a select(2) around `Engine.step`, for its timers have
+microseconds and its memory no room for an event loop that could do more.
 """
 
 from __future__ import annotations
 
-import asyncio
-import ctypes
 import gc
 import os
 import select
-import selectors
 import signal
 import socket
-import traceback
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from pyvrrp.engine.loop import Engine, EngineDriver
 from pyvrrp.engine.pipe import Pipe
-from pyvrrp.engine.streams import KernelFailed, Report, Stop, Stopped
-from pyvrrp.errors import VrrpError
-from pyvrrp.net.linux import LinuxSystem
+from pyvrrp.engine.streams import (
+    Configure,
+    Hardening,
+    KernelFailed,
+    Reconfigure,
+    Report,
+    Sent,
+    Status,
+    Stop,
+    Stopped,
+    Sync,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from pyvrrp.engine.loop import Engine
+    from pyvrrp.engine.rehearsal import Rehearsal
+    from pyvrrp.net.linux import LinuxSystem
 
 _PR_SET_NAME: Final = 15  # linux/prctl.h
 _PR_SET_TIMERSLACK: Final = 29
-_FD_SETSIZE: Final = 1024
-_COLLECT_S: Final = 30.0
+_FD_SETSIZE: Final = 1024  # select(2) takes descriptors below it
+_COLLECT_US: Final = 30_000_000
+_IDLE_US: Final = 8_000
+"""What can wait is done when nothing is due for so long."""
+_LEAD_US: Final = 1_000
+_WARM_US: Final = 50_000
 _FAREWELL_S: Final = 1.0
+_GIFTS_MAX: Final = 8
 
 EXIT_CRASHED: Final = 70
 
-
-class PreciseSelector(selectors.EpollSelector):
-    """epoll_wait's unit is a millisecond, and the standard selector rounds up to it; select has microseconds."""
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Wait for events as EpollSelector does, but not longer than asked."""
-        if timeout is not None and timeout > 0 and self.fileno() < _FD_SETSIZE:
-            select.select((self.fileno(),), (), (), timeout)
-            timeout = 0
-        return super().select(timeout)
+PATHS: Final = ("auto", "ebpf", "split", "off")
+"""`--offload`: the best receive path that is permitted, or one; see `net.system.ReceivePath`."""
 
 
 def start(name: str) -> tuple[int, socket.socket]:
     """
-    Fork the engine.
+    Fork the engine; it waits for `entrust`, or ends when the socket is closed before.
 
     Args:
         name: What its process is called, at most 15 characters.
@@ -55,6 +65,7 @@ def start(name: str) -> tuple[int, socket.socket]:
         Its pid, and control's end of the streams.
     """
     ours, theirs = Pipe.pair()
+    gc.freeze()  # what is not looked at by the collector stays shared between the two
     pid = os.fork()
     if pid:
         theirs.close()
@@ -67,6 +78,21 @@ def start(name: str) -> tuple[int, socket.socket]:
         os._exit(code)  # what the fork copied (exit handlers, buffers) is control's affair
 
 
+def entrust(sock: socket.socket, descriptors: Sequence[int], path: str = "auto") -> None:
+    """
+    Let a started engine begin: hand it open files to keep.
+
+    Args:
+        sock: Control's end of the streams, fresh.
+        path: How advertisements are to be received, one of `PATHS`.
+        descriptors: Locks of the runtime directory and the pid file: they are held as long as there is an engine.
+    """
+    try:
+        socket.send_fds(sock, [bytes([PATHS.index(path)])], list(descriptors))
+    except BrokenPipeError:  # it has ended already, and whoever reads what it said will see that
+        return
+
+
 def run(sock: socket.socket, name: str) -> int:
     """
     Be the engine until told to stop.
@@ -74,74 +100,250 @@ def run(sock: socket.socket, name: str) -> int:
     Returns:
         The exit code.
     """
+    import ctypes  # noqa: PLC0415  here as below: not before the fork
+
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
     libc.prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)
-    return _Child(Pipe(sock)).run()
+    # Nothing of the engine is closed for its whole life: the system may take the locks back when the process ends.
+    return _Child(sock).run()
 
 
 class _Child:
-    def __init__(self, pipe: Pipe) -> None:
-        self._pipe = pipe
-        self._loop = asyncio.SelectorEventLoop(PreciseSelector())
-        self._system = LinuxSystem()
-        self._engine = Engine(self._system, self._report)
-        self._driver = EngineDriver(self._engine, self._system, self._loop, self._crashed)
-        self._writing = False
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._pipe = Pipe(sock)
         self._error: Exception | None = None
+        self._over = False
+        self._gifts: list[int] = []
+        self._configured = Configure(())
+        self._asked: list[int] = []
 
     def run(self) -> int:
-        self._loop.add_reader(self._pipe.fileno(), self._read)
-        gc.collect()
-        gc.freeze()
-        gc.disable()
         try:
-            self._loop.call_later(_COLLECT_S, self._collect)
-            self._loop.run_forever()
-            self._pipe.finish(_FAREWELL_S)
-        finally:
-            self._driver.close()
-            self._system.close()
-            self._loop.close()
+            self._live()
+        except Exception as error:  # noqa: BLE001  whatever it is, control hears of it and decides
+            self._crashed(error)
+        self._pipe.finish(_FAREWELL_S)
         return EXIT_CRASHED if self._error is not None else 0
 
-    def _collect(self) -> None:
-        gc.collect()  # what the start made is frozen and not looked at: some microseconds
-        self._loop.call_later(_COLLECT_S, self._collect)
+    def _live(self) -> None:
+        from pyvrrp.engine.hardening import Scheduling  # noqa: PLC0415  as in `run`
+        from pyvrrp.engine.loop import Engine  # noqa: PLC0415
+        from pyvrrp.net.linux import LinuxSystem  # noqa: PLC0415
 
-    def _read(self) -> None:
+        self._system = system = LinuxSystem()
+        try:
+            self._engine = engine = Engine(system, self._report)
+            self._scheduling = Scheduling(self._report)
+            try:
+                _settle()
+                if self._received_gifts():
+                    self._serve()
+            finally:
+                engine.close()
+        finally:
+            system.close()
+
+    def _received_gifts(self) -> bool:
+        """Wait for control's word; False if it gave up before."""
+        self._sock.setblocking(True)
+        octets, self._gifts, _, _ = socket.recv_fds(self._sock, 1, _GIFTS_MAX)
+        self._sock.setblocking(False)
+        if octets:
+            self._system.receive_by(PATHS[octets[0]])
+        return bool(octets)
+
+    def _serve(self) -> None:
+        engine, system, pipe = self._engine, self._system, self._pipe
+        waiter = Waiter(pipe.fileno())
+        vigil = Vigil(engine, system, waiter)
+        watched = None
+        ready: Collection[int] | None = None
+        collect_us = system.now_us() + _COLLECT_US
+        while True:
+            at_us = engine.step(ready)
+            if self._over:
+                return
+            while self._asked:
+                self._report(Status(self._asked.pop(0), system.now_us(), (), {}))
+            if engine.readables is not watched:
+                watched = engine.readables
+                waiter.watch(watched)
+            if pipe.waiting:
+                pipe.flush()
+            now_us = system.now_us()
+            idle = at_us is None or at_us - now_us > _IDLE_US
+            if idle and now_us >= collect_us:
+                gc.collect()
+                collect_us = now_us + _COLLECT_US
+                now_us = system.now_us()
+            busy = idle and (engine.prepare_next() or vigil.prepare())
+            until_us = collect_us if at_us is None else at_us
+            if busy:
+                piped, ready = waiter.wait(0, writing=pipe.waiting)
+            elif engine.eager and until_us == at_us:
+                piped, ready = vigil.wait(until_us, now_us, writing=pipe.waiting)
+            else:
+                piped, ready = waiter.wait(max(0, until_us - now_us) / 1e6, writing=pipe.waiting)
+                if not (piped or ready) and at_us is not None and at_us > now_us:
+                    self._scheduling.late(system.now_us() - at_us)
+            if piped:
+                self._read(waiter)
+
+    def _read(self, waiter: Waiter) -> None:
+        commands: Iterable[Sent]
         try:
             commands = self._pipe.receive()
         except EOFError:  # control is gone: nobody will tell us to stop, so we do it ourselves
-            self._loop.remove_reader(self._pipe.fileno())
+            waiter.forget_pipe()
             commands = [Stop(handover=True)]
         for command in commands:
-            self._driver.command(command)
+            self._obey(command)
+
+    def _obey(self, command: Sent) -> None:
+        if isinstance(command, Hardening):
+            self._scheduling.apply(command)
+            return
+        if isinstance(command, Sync):
+            self._asked.append(command.token)
+            return
+        if isinstance(command, Reconfigure):
+            command = command.after(self._configured)
+        if isinstance(command, Configure):
+            self._configured = command
+        self._engine.command(command)
 
     def _report(self, report: Report) -> None:
         if self._pipe.dropped and self._pipe.send(_lost(self._pipe.dropped)):
             self._pipe.dropped = 0
         self._pipe.send(report)
         if isinstance(report, Stopped):
-            self._loop.call_soon(self._loop.stop)
-        elif self._pipe.waiting and not self._writing:
-            self._writing = True
-            self._loop.add_writer(self._pipe.fileno(), self._flush)
-
-    def _flush(self) -> None:
-        self._pipe.flush()
-        if not self._pipe.waiting:
-            self._writing = False
-            self._loop.remove_writer(self._pipe.fileno())
+            self._over = True
 
     def _crashed(self, error: Exception) -> None:
+        from traceback import format_exception  # noqa: PLC0415  only here
+
+        from pyvrrp.errors import VrrpError  # noqa: PLC0415
+
         self._error = error
         failure = VrrpError(f"{type(error).__name__}: {error}")  # a class that can be read at the other end
-        failure.add_note("".join(traceback.format_exception(error)))
+        failure.add_note("".join(format_exception(error)))
         self._pipe.send(failure)
-        self._loop.stop()
+
+
+class Waiter:
+    """
+    Waits for the pipe and for the engine's sockets with microseconds: poll(2) and epoll(2) have milliseconds only.
+
+    What select(2) cannot take is watched by an epoll, which itself is a descriptor that it can.
+
+    Args:
+        pipe: Descriptor of the streams, below 1024.
+    """
+
+    def __init__(self, pipe: int) -> None:
+        self._pipe = pipe
+        self._piped = [pipe]
+        self._high = select.epoll()
+        self._highs: set[int] = set()
+        self._fds = [pipe]
+
+    def watch(self, descriptors: Collection[int]) -> None:
+        """Watch these, and nothing else but the pipe."""
+        for fd in self._highs:
+            try:
+                self._high.unregister(fd)
+            except OSError:  # closed: then it has left by itself
+                continue
+        self._highs = {fd for fd in descriptors if fd >= _FD_SETSIZE}
+        for fd in self._highs:
+            self._high.register(fd, select.EPOLLIN)
+        self._fds = [*self._piped, *(fd for fd in descriptors if fd < _FD_SETSIZE)]
+        if self._highs:
+            self._fds.append(self._high.fileno())
+
+    def wait(self, timeout_s: float, *, writing: bool) -> tuple[bool, Collection[int] | None]:
+        """
+        Wait for something to read, for *timeout_s* at most, or until the pipe takes more.
+
+        Returns:
+            Whether there is something in the pipe, and which descriptors can be read; None if it could be any.
+        """
+        found = select.select(self._fds, self._piped if writing else (), (), timeout_s)[0]
+        return self._pipe in found, None if self._highs and self._high.fileno() in found else found
+
+    def forget_pipe(self) -> None:
+        """Watch the pipe no more: its other end is gone, which would wake us for ever."""
+        self._piped = []
+        self._fds.remove(self._pipe)
+
+    def close(self) -> None:
+        """Close what it opened; the descriptors it watched are others'."""
+        self._high.close()
+
+
+class Vigil:
+    """
+    Waits for the deadline of a BACKUP: just before it the process is awake, so that a take-over finds it warm.
+
+    A processor that has slept takes its time, and code that has not run lately has left its caches. Both together
+    cost more than the take-over of an address.
+    """
+
+    def __init__(self, engine: Engine, system: LinuxSystem, waiter: Waiter) -> None:
+        self._engine = engine
+        self._system = system
+        self._waiter = waiter
+        self._rehearsal: Rehearsal | None = None
+        self._played_us = -_WARM_US
+        self._stale = False
+
+    def prepare(self) -> bool:
+        """Be ready for the next rehearsal, if there is time; answers whether that took any."""
+        if self._rehearsal is None:
+            from pyvrrp.engine.rehearsal import Rehearsal  # noqa: PLC0415  not before the first advertisement
+
+            self._rehearsal = Rehearsal(self._system)
+            return True
+        if self._stale:
+            self._stale = False
+            self._rehearsal.reset()
+            return True
+        return False
+
+    def wait(self, until_us: int, now_us: int, *, writing: bool) -> tuple[bool, Collection[int] | None]:
+        """
+        Wait as `Waiter.wait` does, until that time at most.
+
+        The last millisecond is spent awake, unless an advertisement that came meanwhile puts the deadline off.
+        """
+        asleep_us = until_us - _LEAD_US - now_us
+        if asleep_us > 0:
+            piped, ready = self._waiter.wait(asleep_us / 1e6, writing=writing)
+            if piped or ready is None or ready:
+                return piped, ready
+            later_us = self._engine.reconsider()
+            if later_us is None or later_us > until_us:
+                return False, ()
+        now_us = self._system.now_us()
+        if self._rehearsal is not None and not self._stale and now_us - self._played_us > _WARM_US:
+            self._played_us = now_us
+            self._stale = True
+            self._rehearsal.play()
+        while True:
+            piped, ready = self._waiter.wait(0, writing=writing)
+            if piped or ready is None or ready or self._system.now_us() >= until_us:
+                return piped, ready
+
+
+def _settle() -> None:
+    """What the start made lives as long as the process: the collector need not look at it."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
 
 
 def _lost(count: int) -> KernelFailed:

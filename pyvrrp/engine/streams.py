@@ -8,6 +8,7 @@ nothing here holds a socket, a callback or a word for people, and the engine nev
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 from typing import TypeAlias
 
@@ -20,7 +21,6 @@ from pyvrrp.protocol.constants import AUTH_NONE, Family, IPAddress
 from pyvrrp.protocol.receive import ListMismatch, Notice
 from pyvrrp.protocol.router import RouterSettings
 from pyvrrp.protocol.states import State
-from pyvrrp.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +128,32 @@ class Configure:
 
 
 @dataclass(frozen=True, slots=True)
+class Reconfigure:
+    """
+    `Configure` between processes, when most of it is as in the one before: only what differs travels.
+
+    Attributes:
+        names: All instances, in their order.
+        changed: Settings of those that are new or not as before.
+    """
+
+    names: tuple[str, ...]
+    changed: tuple[InstanceSettings, ...]
+
+    @classmethod
+    def of(cls, command: Configure, before: Configure) -> Reconfigure:
+        """What tells *command* to somebody who knows *before*."""
+        old = {one.name: one for one in before.instances}
+        changed = tuple(one for one in command.instances if (was := old.get(one.name)) is not one and was != one)
+        return cls(tuple(one.name for one in command.instances), changed)
+
+    def after(self, before: Configure) -> Configure:
+        """The whole, for who knows *before*."""
+        known = {one.name: one for one in (*before.instances, *self.changed)}
+        return Configure(tuple(known[name] for name in self.names))
+
+
+@dataclass(frozen=True, slots=True)
 class SetPriority:
     """The trackers' weights give this effective priority."""
 
@@ -155,6 +181,17 @@ class ClearFault:
 @dataclass(frozen=True, slots=True)
 class Ask:
     """Answer with a `Status` of the same token."""
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """
+    Answer with an empty `Status` of the same token when all commands before are carried out.
+
+    For the process of the engine: a full `Status` of 255 virtual routers keeps it busy for milliseconds.
+    """
 
     token: int
 
@@ -216,6 +253,9 @@ class Hardening:
 
 
 Command: TypeAlias = Configure | SetPriority | RaiseFault | ClearFault | Ask | Stop | Drain | Resume | Hardening
+
+Sent: TypeAlias = Command | Reconfigure | Sync
+"""What goes to the engine's process, which makes commands for the engine of it."""
 
 
 # Reports

@@ -110,8 +110,8 @@ class Daemon:
         return self
 
     def enters(self, state: str, name: str = "VI_1", count: int = 1) -> Self:
-        """Wait until an instance has been in that state so many times."""
-        return self.says(rf"\({name}\) Entering {state} STATE", count)
+        """Wait until it serves and an instance has been in that state so many times: the engine is there earlier."""
+        return self.says("Startup complete").says(rf"\({name}\) Entering {state} STATE", count)
 
     def status(self) -> dict[str, Any]:
         """What it says of itself."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from pyvrrp.daemon.status import as_json, render
 from pyvrrp.daemon.tracking import Check
-from pyvrrp.engine.streams import InstanceStatus, Status
+from pyvrrp.engine.streams import InstanceStatus, SocketStatus, Status
 from pyvrrp.protocol.actions import Cause, Transition
 from pyvrrp.protocol.constants import Family
 from pyvrrp.protocol.states import State
@@ -90,8 +90,14 @@ FAULTY = replace(
 )
 
 
+SOCKETS = (
+    SocketStatus("eth0", Family.V4, "split", "cannot load eBPF program: no", 64, estimated=True, polled=False),
+    SocketStatus("eth1", Family.V6, "ebpf", "", 1, estimated=False, polled=False),
+)
+
+
 def told(*instances: InstanceStatus, daemon: Mapping[str, Any] = DAEMON) -> dict[str, Any]:
-    status = Status(1, NOW_US, instances, {"eth0": {"vrid-unknown": 3}, "eth1": {}})
+    status = Status(1, NOW_US, instances, {"eth0": {"vrid-unknown": 3}, "eth1": {}}, SOCKETS)
     return as_json(status, lambda name: CHECKS if name == "VI_1" else (), daemon, WALL_S)
 
 
@@ -100,7 +106,14 @@ def test_json_of_a_backup() -> None:
     status = told(BACKUP)
     assert json.loads(json.dumps(status)) == status
     assert status["daemon"] == DAEMON
-    assert status["interfaces"] == {"eth0": {"counters": {"vrid-unknown": 3}}, "eth1": {"counters": {}}}
+    assert status["interfaces"] == {
+        "eth0": {"counters": {"vrid-unknown": 3}, "estimated": True},
+        "eth1": {"counters": {}, "estimated": False},
+    }
+    assert [(one["interface"], one["path"], one["refused"]) for one in status["sockets"]] == [
+        ("eth0", "split", "cannot load eBPF program: no"),
+        ("eth1", "ebpf", ""),
+    ]
     assert status["instances"] == [
         {
             "name": "VI_1",
@@ -131,6 +144,7 @@ def test_json_of_a_backup() -> None:
             "preempt_delay_left_s": 2.0,
             "faults": {},
             "waits_for": [],
+            "drained": False,
             "virtual_addresses": ["192.0.2.100", "192.0.2.101"],
             "addresses": [],
             "checks": [
@@ -209,7 +223,11 @@ def test_the_text() -> None:
         "  fault      interface eth0 is down",
         "  fault      script chk: exited with status 1",
         "",
-        "eth0: dropped without a virtual router to tell: vrid-unknown 3",
+        "eth0: dropped without a virtual router to tell: vrid-unknown ~3",
+        "",
+        "receives by ebpf: eth1 IPv6",
+        "",
+        "receives by split: eth0 IPv4 (cannot load eBPF program: no)",
     ]
 
 
@@ -238,3 +256,9 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
     assert "evil" in render(status)
     assert not any(ord(letter) < 32 and letter != "\n" for letter in render(status))
     assert "\nmore" not in render(status)
+
+
+def test_a_drained_instance_says_so() -> None:
+    text = render(told(replace(BACKUP, drained=True)))
+    assert ", drained)" in text.splitlines()[2]
+    assert "drained" not in render(told(BACKUP))

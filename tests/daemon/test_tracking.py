@@ -13,6 +13,7 @@ import pytest
 
 from pyvrrp.config.model import Command as Program
 from pyvrrp.config.model import Configuration, TcpTarget, Track, VrrpInstance, VrrpScript
+from pyvrrp.daemon.plan import Plan
 from pyvrrp.daemon.tracking import Check, Tracking
 from pyvrrp.engine.streams import ClearFault, Command, RaiseFault, SetPriority
 from pyvrrp.net.simulated import World
@@ -69,7 +70,7 @@ class Stage:
         self._news.set()
 
     def start(self, wanted: Configuration, policy: ScriptPolicy = POLICY) -> None:
-        self.tracking.start(self.tracking.plan(wanted), policy)
+        self.tracking.start(Plan.of(wanted), policy)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(LONG_S):
@@ -146,11 +147,11 @@ async def test_an_owner_keeps_its_priority(stage: Stage) -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_weight_of_the_line_wins_over_that_of_the_script(stage: Stage) -> None:
+async def test_the_weight_of_the_line_wins_over_that_of_the_script() -> None:
     one = script("one", weight=10, reverse=True)
     two = script("two", weight=-5)
     tracks = (Track("one", weight=20, reverse=False), Track("two", weight=0))
-    plan = stage.tracking.plan(configuration(one, two, track_scripts=tracks))
+    plan = Plan.of(configuration(one, two, track_scripts=tracks))
     assert [(line.weight, line.reverse) for line in plan.instances["VI_1"]] == [(20, False), (0, False)]
     assert plan.awaited("VI_1") == {"script:two"}
 
@@ -163,7 +164,7 @@ def test_a_start_waits_for_all_that_can_be_a_fault() -> None:
         track_scripts=(Track("vital"), Track("weighted"), Track("none")),
         track_interfaces=(Track("eth1"), Track("eth2", weight=10)),
     )
-    plan = Tracking.plan(wanted)
+    plan = Plan.of(wanted)
     assert plan.awaited("VI_1") == {"script:vital", "interface:eth1"}
     assert plan.awaited("unknown") == frozenset()
     assert dict(plan.only([]).instances) == {}
@@ -257,7 +258,7 @@ async def test_a_plan_changes_nothing(stage: Stage) -> None:
         await stage.verdict("chk", up=True)
         tasks = dict(tracking._tasks)
         stage.taken()
-        tracking.plan(configuration(script("chk", "/bin/false"), script("new")))
+        Plan.of(configuration(script("chk", "/bin/false"), script("new")))
         assert tracking._tasks == tasks
         assert [check.name for check in tracking.checks("VI_1")] == ["chk"]
         assert stage.taken() == []

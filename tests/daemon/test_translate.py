@@ -180,12 +180,11 @@ def test_the_password_is_shown_nowhere() -> None:
 
 
 def test_claims() -> None:
-    """All addresses with their own interfaces, excluded ones too; in unicast mode the source tells routers apart."""
+    """All addresses with their own interfaces, each once; in unicast mode the source tells routers apart."""
     multicast = replace(SETTINGS, name="VI_2", unicast_peers=(), group=None)
     assert claims([SETTINGS, multicast]) == RuntimeState(
         addresses=tuple(
             InstalledAddress(interface, ip_interface(address))
-            for _ in range(2)
             for interface, address in (
                 ("eth1", "192.0.2.100/24"), ("eth0", "192.0.2.102/32"), ("eth0", "2001:db8::1/64"),
             )

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from pyvrrp.daemon import words
+from pyvrrp.daemon.lines import Line
 from pyvrrp.daemon.notify import Notification, NotifyReport
-from pyvrrp.daemon.words import Line, Own
-from pyvrrp.engine.streams import Dropped, Entered, KernelFailed, Noticed, Remarked, Status, Stopped
+from pyvrrp.daemon.words import Own
+from pyvrrp.engine.streams import Dropped, Entered, Hastened, KernelFailed, Noticed, Remarked, Status, Stopped
 from pyvrrp.errors import DropReason
 from pyvrrp.protocol.actions import Cause, Note, Remark, Transition
 from pyvrrp.protocol.receive import Notice
@@ -289,3 +290,9 @@ def test_the_goodbye_is_told_when_it_went_out() -> None:
     """A state alone does not say so: the interface may have been gone."""
     assert remarked(Note.RELEASE_SENT).text == "(V1) sent 0 priority"
     assert remarked(Note.HANDOVER, value_us=1_010_000).text == "(V1) serving until a successor is heard, 1.01 s at most"
+
+
+def test_priority_that_was_taken_for_lateness() -> None:
+    (line,) = words.of_report(Hastened(3, 31_415), Own())
+    assert (line.level, line.text) == ("warning", "the engine woke up 31.4 ms late and takes real-time priority 3")
+    assert line.fields == {"rt_priority": 3, "late_us": 31_415}

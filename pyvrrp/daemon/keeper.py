@@ -1,0 +1,200 @@
+"""One engine at a time: started, asked, and started again after it has failed, but not for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from pyvrrp.daemon.engine_link import EngineLink, EngineProcess
+from pyvrrp.daemon.telling import Logger
+from pyvrrp.engine.loop import Engine, EngineDriver
+from pyvrrp.engine.streams import Ask, Command, Hardening, Report, Status, Stop, Sync
+from pyvrrp.errors import VrrpError
+from pyvrrp.net.system import System
+
+ANSWER_TIMEOUT_S: Final = 5.0
+"""An engine that does not answer within this time is stuck."""
+
+CRASHES_MAX: Final = 5
+"""An engine that fails so often within `CRASH_WINDOW_S` is not started again: somebody else may serve better."""
+
+CRASH_WINDOW_S: Final = 60.0
+
+_ALIVE: Final = -1
+"""Token of a question that only asks for a sign of life."""
+
+
+class EngineGoneError(VrrpError):
+    """The engine failed too often, and the daemon ends."""
+
+
+class Owner(Protocol):
+    """What the keeper asks of the supervisor."""
+
+    @property
+    def stopping(self) -> bool:
+        """An engine that fails now is not started again."""
+
+    def engine_failed(self) -> None:
+        """Clean up: the engine cannot do it any more."""
+
+    def engine_restarted(self) -> None:
+        """Tell the new one all it has to know."""
+
+    def engine_given_up(self) -> None:
+        """There is no engine any more, and there will be none."""
+
+
+class EngineKeeper:
+    """
+    Keeps an engine for the supervisor.
+
+    Args:
+        system: The kernel, for an engine in this process.
+        make: Starts an engine process, each time it is called; None runs the engine in this process.
+        report: Takes every report.
+        owner: Decides what becomes of failures.
+        log: Takes the lines about them.
+
+    Attributes:
+        driver: The engine's end in this process; None before the start.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        make: Callable[[], EngineProcess] | None,
+        report: Callable[[Report], None],
+        owner: Owner,
+        log: Logger,
+    ) -> None:
+        self._system = system
+        self._make = make
+        self._report = report
+        self._owner = owner
+        self._log = log
+        self._answers: dict[int, tuple[Ask | Sync, asyncio.Future[Status]]] = {}
+        self._token = 0
+        self._answered = True
+        self._crashes: deque[float] = deque()
+        self.driver: EngineDriver | EngineLink | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process the engine runs in."""
+        return self.driver.pid if isinstance(self.driver, EngineLink) else os.getpid()
+
+    def start(self, begun: EngineProcess | None = None) -> None:
+        """Start an engine, or take over one that was begun before there was an event loop."""
+        loop = asyncio.get_running_loop()
+        if self._make is None:
+            engine = Engine(self._system, self._report)
+            self.driver = EngineDriver(engine, self._system, loop, self._crashed)
+        else:
+            self.driver = EngineLink(begun or self._make(), loop, self._report, self._crashed)
+
+    def command(self, command: Command) -> None:
+        """Hand a command to the engine if there is one; how a process is scheduled concerns an engine with its own."""
+        if self.driver is None or (self._make is None and isinstance(command, Hardening)):
+            return
+        self.driver.command(command)
+
+    def _send(self, question: Ask | Sync) -> None:
+        if isinstance(self.driver, EngineLink):
+            self.driver.command(question)
+        else:
+            self.command(Ask(question.token))
+
+    async def ask(self) -> Status:
+        """
+        The engine's status.
+
+        Raises:
+            VrrpError: It does not answer in time.
+            EngineGoneError: There is no engine any more.
+        """
+        return await self._answer(Ask)
+
+    async def sync(self) -> None:
+        """
+        Wait until the engine has carried out all commands before.
+
+        Raises:
+            VrrpError: It does not answer in time.
+            EngineGoneError: There is no engine any more.
+        """
+        await self._answer(Sync)
+
+    async def _answer(self, kind: type[Ask | Sync]) -> Status:
+        self._token += 1
+        future: asyncio.Future[Status] = asyncio.get_running_loop().create_future()
+        question = kind(self._token)
+        self._answers[self._token] = question, future
+        self._send(question)
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                answer: Status = await future
+        except TimeoutError as error:
+            raise VrrpError(f"the engine did not answer within {ANSWER_TIMEOUT_S:g} s") from error
+        finally:
+            del self._answers[self._token]
+        return answer
+
+    def answered(self, status: Status) -> None:
+        """Hand an answer to whoever asked."""
+        self._answered = True
+        if status.token in self._answers and not (future := self._answers[status.token][1]).done():
+            future.set_result(status)
+
+    def is_alive(self) -> bool:
+        """The engine has answered since it was last asked; it is asked anew."""
+        answered, self._answered = self._answered, False
+        self._send(Sync(_ALIVE))
+        return answered
+
+    def let_go(self, *, keep_addresses: bool) -> None:
+        """Whatever ends the daemon, it must not leave its addresses behind."""
+        if self.driver is not None:
+            self.driver.command(Stop(keep_addresses=keep_addresses))
+            self.driver.wake()
+
+    def close(self) -> None:
+        """End the engine; a process is waited for."""
+        if self.driver is not None:
+            self.driver.close()
+
+    def _crashed(self, error: Exception) -> None:
+        """The engine met a fault of ours: clean up what it did and start it again, but not for ever."""
+        self._log.error(f"the engine failed: {error!r}")
+        self._log.debug("where that was", exc_info=error)
+        with contextlib.suppress(Exception):  # it is broken; its sockets go with it
+            self.close()
+        self._owner.engine_failed()
+        now_s = time.monotonic()
+        self._crashes.append(now_s)
+        while self._crashes and now_s - self._crashes[0] > CRASH_WINDOW_S:
+            self._crashes.popleft()
+        if len(self._crashes) >= CRASHES_MAX or self._owner.stopping:
+            self._give_up()
+            return
+        try:
+            self.start()
+        except Exception as again:  # noqa: BLE001  as above; the number of attempts bounds the recursion
+            self._crashed(again)
+            return
+        self._owner.engine_restarted()
+        for question, _ in self._answers.values():  # they went with the engine that was asked
+            self._send(question)
+
+    def _give_up(self) -> None:
+        if not self._owner.stopping:
+            self._log.error("the engine fails again and again: giving up")
+        for _, future in self._answers.values():
+            if not future.done():
+                future.set_exception(EngineGoneError("the engine has failed"))
+        self._owner.engine_given_up()

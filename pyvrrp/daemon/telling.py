@@ -1,0 +1,177 @@
+"""What is told to people and programs of the engine's reports: the log, notify scripts, and the words of `status`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
+
+from pyvrrp.config.model import Notify, VrrpInstance
+from pyvrrp.daemon import words
+from pyvrrp.daemon.deciding import Decided
+from pyvrrp.daemon.lines import Line
+from pyvrrp.daemon.logs import RateLimiter, suppressed_note
+from pyvrrp.daemon.notify import STOP, Notification, Notifier
+from pyvrrp.engine.streams import Entered, InstanceSettings, Remarked, Report
+from pyvrrp.protocol.actions import Note
+from pyvrrp.protocol.states import State
+from pyvrrp.trackers.children import ScriptPolicy
+
+_CAUSES: Final = 1024  # three for each of 255 routers
+
+
+class Logger(Protocol):
+    """What is asked of a structlog logger."""
+
+    def debug(self, event: str, **fields: Any) -> Any:
+        """Shown with `--log-detail` only."""
+
+    def info(self, event: str, **fields: Any) -> Any:
+        """What an operator wants to read afterwards."""
+
+    def warning(self, event: str, **fields: Any) -> Any:
+        """Something is odd, the daemon copes."""
+
+    def error(self, event: str, **fields: Any) -> Any:
+        """Something was asked for and is not done."""
+
+
+@dataclass(slots=True)
+class Known:
+    """
+    What is remembered of an instance between reports.
+
+    Attributes:
+        drained: It was told to stay out.
+        stopped: Its scripts have been told STOP, and nothing since.
+    """
+
+    instance: VrrpInstance
+    settings: InstanceSettings
+    priority: int
+    state: State = State.INITIALIZE
+    drained: bool = False
+    stopped: bool = False
+
+
+class Teller:
+    """
+    Turns reports into lines and notifications.
+
+    Args:
+        log: Takes the lines.
+        now_us: The clock of the system, for what is said only now and then.
+
+    Attributes:
+        known: The instances that run, by name.
+        notifier: Runs the scripts; somebody has to run it.
+    """
+
+    def __init__(self, log: Logger, now_us: Callable[[], int]) -> None:
+        self._log = log
+        self._now_us = now_us
+        self._limiter = RateLimiter(causes=_CAUSES)
+        self.known: dict[str, Known] = {}
+        self.notifier = Notifier(lambda report: self.write(words.of_notify(report)))
+
+    @property
+    def settings(self) -> list[InstanceSettings]:
+        """Those of all instances that run."""
+        return [known.settings for known in self.known.values()]
+
+    def adopt(self, decided: Decided, *, drained: bool) -> None:
+        """
+        From now on these are the instances; what runs on keeps its state, what is gone is told.
+
+        Args:
+            decided: What runs.
+            drained: What is new stays out, too.
+        """
+        self.notifier.policy = decided.policy or ScriptPolicy()
+        by_name = {instance.name: instance for instance in decided.configuration.instances}
+        before = {known.settings.key: known for known in self.known.values()}
+        self.known = {}
+        for one in decided.settings:
+            known = self.known[one.name] = Known(by_name[one.name], one, one.router.priority, drained=drained)
+            if (old := before.pop(one.key, None)) is not None:
+                known.state, known.drained, known.stopped = old.state, old.drained, old.stopped
+                if old.settings.router.priority == one.router.priority:
+                    known.priority = old.priority
+        for gone in before.values():
+            # An instance that a reload took away: the general script hears FAULT, as with keepalived 3.10.
+            gone.instance = replace(gone.instance, notify=Notify(any=gone.instance.notify.any))
+            self._notify(gone, "FAULT", "no longer in the configuration", str(gone.state))
+
+    def tell(self, report: Report) -> bool:
+        """
+        Tell what the engine reports.
+
+        Returns:
+            An instance has changed its state.
+        """
+        name = getattr(report, "instance", None)
+        known = self.known.get(name) if name is not None else None
+        own = words.Own() if known is None else words.Own(known.state, known.priority)
+        for line in words.of_report(report, own):
+            self.write(line)
+        if known is None:
+            return False
+        if isinstance(report, Remarked) and report.remark.note is Note.PRIORITY and report.remark.priority:
+            known.priority = report.remark.priority
+        if not isinstance(report, Entered):
+            return False
+        transition = report.transition
+        known.state, known.priority = transition.state, transition.priority
+        if transition.state is not State.INITIALIZE:
+            known.stopped = False
+            self._notify(known, str(transition.state), transition.reason, str(transition.previous))
+        elif known.drained:  # what a script started for MASTER has to end now as at the end of the daemon
+            self.tell_stop(known, "drained")
+        return True
+
+    def tell_stop(self, known: Known, reason: str) -> None:
+        """Tell an instance's scripts that it has stopped, unless that is what they heard last."""
+        if not known.stopped:
+            known.stopped = True
+            self._notify(known, STOP, reason)
+
+    def forget_states(self) -> None:
+        """The engine was started anew."""
+        for known in self.known.values():
+            known.state = State.INITIALIZE
+
+    def write(self, line: Line) -> None:
+        """Write a line into the log, unless it is one of many."""
+        note = ""
+        if line.repeats:
+            kept_back = self._limiter.check(line.repeats, line.fields.get("peer"), self._now_us())
+            if kept_back is None:
+                return
+            note = suppressed_note(kept_back)
+        getattr(self._log, line.level)(line.text + note, **line.fields)
+
+    def write_kept_back(self) -> None:
+        """Say what was kept back of lines that a peer can repeat."""
+        for kept_back in self._limiter.pending(self._now_us()):
+            peer = f" from {kept_back.peer}" if kept_back.peer else ""
+            self._log.warning(f"{kept_back.count} more lines were not shown{peer}: {kept_back.cause}")
+
+    def summary(self) -> str:
+        """How many instances are in which state."""
+        states = Counter(str(known.state) for known in self.known.values())
+        return ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "no instances"
+
+    def _notify(self, known: Known, state: str, reason: str, previous: str = "") -> None:
+        self.notifier.tell(
+            Notification(
+                known.instance.name,
+                state,
+                known.priority,
+                previous_state=previous,
+                reason=reason,
+                vrid=known.instance.vrid,
+                interface=known.settings.interface,
+            ),
+            known.instance.notify,
+        )
