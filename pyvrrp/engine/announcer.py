@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from pyvrrp.engine.streams import KernelFailed, Report
 from pyvrrp.errors import KernelError
 from pyvrrp.net.system import System
+
+Frame: TypeAlias = tuple[int, int, bytes]
+"""Interface index, IP version and octets."""
 
 
 class Announcer:
@@ -29,7 +33,7 @@ class Announcer:
     def send(
         self,
         owner: object,
-        frames: Sequence[tuple[int, int, bytes]],
+        frames: Sequence[Frame],
         arp_interval_us: int,
         na_interval_us: int,
         now_us: int,
@@ -39,11 +43,15 @@ class Announcer:
 
         Args:
             owner: Whose they are, for `forget`.
-            frames: Interface index, IP version and octets of each.
+            frames: In the order in which they are to go.
             arp_interval_us: Pause between gratuitous ARPs of one interface; 0 for none.
             na_interval_us: Pause between Neighbor Advertisements of one interface; 0 for none.
             now_us: Monotonic time.
         """
+        if not (arp_interval_us or na_interval_us or self._waiting):
+            if frames:
+                self._put([(index, frame) for index, _, frame in frames])
+            return
         at_once = []
         # Once more than what is not yet on its way would say nothing new, and bursts may come faster than they leave.
         waiting = {frame for queue in self._waiting.values() for whose, frame, _ in queue if whose is owner}

@@ -2,7 +2,8 @@
 What one wake-up wants of the kernel, gathered over all instances and carried out together.
 
 The order is that of a take-over: advertisements first (they must not wait for addresses), then address changes in one
-netlink batch, then announcements, then reports. What fails is handed back to its instance, never lost.
+netlink batch, then announcements, then reports. What fails is handed back to its instance, never lost. All but the
+advertisements goes to the applier, which may be some time about it; the next wake-up's wishes queue behind.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
+from pyvrrp.engine.applier import Applier
 from pyvrrp.engine.streams import KernelFailed, Remarked, Report
+from pyvrrp.errors import KernelError
 from pyvrrp.net.system import Datagram, System, VirtualAddress
 from pyvrrp.protocol.actions import Note, Remark
 from pyvrrp.protocol.constants import PRIORITY_RELEASE
@@ -20,6 +23,23 @@ if TYPE_CHECKING:
     from pyvrrp.engine.listener import Listener
 
     _Send: TypeAlias = tuple[InstanceRunner, Sequence[Datagram], int]
+    _Change: TypeAlias = tuple[bool, InstanceRunner, VirtualAddress]
+    _Results: TypeAlias = Sequence[KernelError | None]
+
+
+class _Wishes:
+    """What one wake-up leaves to the applier."""
+
+    __slots__ = ("addresses", "announcements", "reports")
+
+    def __init__(self) -> None:
+        self.addresses: list[_Change] = []
+        # Each with the reign that it belongs to.
+        self.announcements: list[tuple[InstanceRunner, int, int, Sequence[VirtualAddress]]] = []
+        self.reports: list[Report] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.addresses or self.announcements or self.reports)
 
 
 class Batch:
@@ -27,19 +47,24 @@ class Batch:
     Wishes of one wake-up.
 
     Attributes:
-        applied: Addresses were changed since somebody last set this to False; what was known of them is old.
-        refused: The same of addresses that the kernel refused to change; their instances have a new deadline.
+        changes: How often addresses were changed; what was learned of them before the last time is old.
+        refused: The kernel refused some since somebody last set this to False; their instances have a new deadline.
     """
 
-    __slots__ = ("_addresses", "_announcements", "_reports", "_sends", "applied", "refused")
+    __slots__ = ("_applier", "_sends", "_wishes", "changes", "refused")
 
-    def __init__(self) -> None:
-        self.applied = False
+    def __init__(self, applier: Applier | None = None) -> None:
+        """
+        Be empty.
+
+        Args:
+            applier: Carries out what may take long; None does it inline.
+        """
+        self.changes = 0
         self.refused = False
+        self._applier = Applier() if applier is None else applier
         self._sends: list[_Send] = []
-        self._addresses: list[tuple[bool, InstanceRunner, VirtualAddress]] = []
-        self._announcements: list[tuple[InstanceRunner, int, Sequence[VirtualAddress]]] = []
-        self._reports: list[Report] = []
+        self._wishes = _Wishes()
 
     def send(self, runner: InstanceRunner, datagrams: Sequence[Datagram], priority: int) -> None:
         """Send these advertisements, which carry that priority."""
@@ -47,22 +72,22 @@ class Batch:
 
     def install(self, runner: InstanceRunner, addresses: Sequence[VirtualAddress]) -> None:
         """Install these addresses."""
-        self._addresses += [(True, runner, address) for address in addresses]
+        self._wishes.addresses += [(True, runner, address) for address in addresses]
 
     def remove(self, runner: InstanceRunner, addresses: Sequence[VirtualAddress]) -> None:
         """Remove these addresses."""
-        self._addresses += [(False, runner, address) for address in addresses]
+        self._wishes.addresses += [(False, runner, address) for address in addresses]
 
     def announce(self, runner: InstanceRunner, rounds: int, addresses: Sequence[VirtualAddress]) -> None:
         """Announce these addresses, so many times each."""
-        self._announcements.append((runner, rounds, addresses))
+        self._wishes.announcements.append((runner, runner.reign, rounds, addresses))
 
     def report(self, report: Report) -> None:
-        """Tell control, when all else is done."""
-        self._reports.append(report)
+        """Tell control, when all else of this wake-up is done."""
+        self._wishes.reports.append(report)
 
     def carry_out(self, system: System, now_us: int, report: Callable[[Report], None]) -> None:
-        """Do it all and be empty again."""
+        """Send advertisements, see that the rest is done, and be empty again."""
         if self._sends:
             sends, self._sends = self._sends, []
             by_listener: dict[Listener, list[_Send]] = {}
@@ -72,18 +97,19 @@ class Batch:
                     by_listener.setdefault(listener, []).append(send)
             for listener, theirs in by_listener.items():
                 self._transmit(listener, theirs)
-        if self._addresses:
-            addresses, self._addresses = self._addresses, []
-            self._apply(system, addresses, now_us)
-            self.applied = True
-        if self._announcements:
-            announcements, self._announcements = self._announcements, []
-            for runner, rounds, wanted in announcements:
-                runner.announce(rounds, wanted, now_us)
-        if self._reports:
-            reports, self._reports = self._reports, []
-            for item in reports:
-                report(item)
+        if not self._wishes:
+            return
+        wishes, self._wishes = self._wishes, _Wishes()
+        if wishes.addresses:
+            self.changes += 1
+            self._applier.do(
+                lambda: _apply(system, wishes.addresses),
+                lambda results, then_us: self._finish(wishes, results, then_us, report),
+                now_us,
+                changes=len(wishes.addresses),
+            )
+        else:
+            self._applier.then(lambda then_us: self._finish(wishes, (), then_us, report), now_us)
 
     def _transmit(self, listener: Listener, sends: Sequence[_Send]) -> None:
         """Send all that goes by one socket in one system call."""
@@ -103,19 +129,33 @@ class Batch:
             if priority == PRIORITY_RELEASE:
                 runner.count("priority-zero-sent")
                 # People read that the goodbye went out, then what became of the router.
-                self._reports.insert(0, Remarked(runner.settings.name, Remark(Note.RELEASE_SENT)))
+                self._wishes.reports.insert(0, Remarked(runner.settings.name, Remark(Note.RELEASE_SENT)))
 
-    def _apply(self, system: System, addresses: list[tuple[bool, InstanceRunner, VirtualAddress]], now_us: int) -> None:
-        start = 0
-        for end in range(1, len(addresses) + 1):
-            if end < len(addresses) and addresses[end][0] == addresses[start][0]:
-                continue
-            run, start = addresses[start:end], end
-            wanted = [address for _, _, address in run]
-            installing = run[0][0]
-            results = system.install(wanted) if installing else system.remove(wanted)
-            for (_, runner, address), error in zip(run, results, strict=True):
-                if error is not None:
-                    self.refused = True
-                    runner.address_failed(address, installing=installing, now_us=now_us)
-                    self.report(KernelFailed(runner.settings.name, error.operation, str(error)))
+    def _finish(self, wishes: _Wishes, results: _Results | None, now_us: int, report: Callable[[Report], None]) -> None:
+        """Addresses are changed: announce, then tell. Without results nobody knows whether they are."""
+        for (installing, runner, address), error in zip(wishes.addresses, results or (), strict=results is not None):
+            if error is not None:
+                self.refused = True
+                runner.address_failed(address, installing=installing, now_us=now_us)
+                wishes.reports.append(KernelFailed(runner.settings.name, error.operation, str(error)))
+            elif installing:
+                runner.address_there(address)
+        if results is not None:
+            for runner, reign, rounds, wanted in wishes.announcements:
+                if runner.reign == reign:  # else it is MASTER no more, and they are another's
+                    runner.announce(rounds, wanted, now_us)
+        for item in wishes.reports:
+            report(item)
+
+
+def _apply(system: System, changes: Sequence[_Change]) -> _Results:
+    """Change addresses, those in a row that go the same way in one batch; the results in the same order."""
+    results: list[KernelError | None] = []
+    start = 0
+    for end in range(1, len(changes) + 1):
+        if end < len(changes) and changes[end][0] == changes[start][0]:
+            continue
+        wanted = [address for _, _, address in changes[start:end]]
+        results += system.install(wanted) if changes[start][0] else system.remove(wanted)
+        start = end
+    return results

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
-from pyvrrp.engine.announcer import Announcer
+from pyvrrp.engine.announcer import Announcer, Frame
 from pyvrrp.engine.batch import Batch
 from pyvrrp.engine.inventory import Inventory
 from pyvrrp.engine.listener import Listener
@@ -87,6 +87,7 @@ class InstanceRunner:
         held: Causes of which a first word is awaited before the start.
         drained: It was told to stay out.
         prepared: What it needs to take over is laid out, see `prepare`.
+        reign: Another number whenever what it wanted to announce so far must not be announced any more.
     """
 
     __slots__ = (
@@ -98,6 +99,7 @@ class InstanceRunner:
         "_homes",
         "_inventory",
         "_keep_addresses",
+        "_later",
         "_native",
         "_over",
         "_plan",
@@ -112,6 +114,7 @@ class InstanceRunner:
         "link",
         "listener",
         "prepared",
+        "reign",
         "router",
         "settings",
         "source",
@@ -135,6 +138,7 @@ class InstanceRunner:
         self.held = set(settings.awaited)
         self.started = False
         self.drained = False
+        self.reign = 0
         self._restart = False
         self._inventory = inventory
         self._announcer = announcer
@@ -142,7 +146,7 @@ class InstanceRunner:
         self._ticks: dict[int, InstanceRunner] = {} if ticks is None else ticks
         self._plan = AnnouncementPlan(settings.announcements)
         self._datagrams: dict[int, tuple[Datagram, ...]] = {}
-        self._frames: dict[int, tuple[VirtualAddress, Link, bytes]] = {}
+        self._frames: dict[int, tuple[VirtualAddress, Link, Frame]] = {}
         self.prepared = False
         self._addresses = (*settings.vips, *settings.excluded)
         self._keep_addresses = False
@@ -156,6 +160,8 @@ class InstanceRunner:
         self._to_remove: list[VirtualAddress] = []
         # The advertisement whose repetitions the socket keeps to itself.
         self._again: AdvertisementReceived | None = None
+        # A repetition that came after what is handed up just now, and when.
+        self._later: tuple[int, AdvertisementReceived] | None = None
 
     @property
     def key(self) -> Key:
@@ -223,23 +229,32 @@ class InstanceRunner:
         """
         Take an advertisement that was handed up.
 
-        One whose repetitions are kept may have been repeated after it: then that comes after it here too.
+        One whose repetitions are kept may have been repeated after it: then that comes after it here too, and after all
+        others that came before the repetition.
         """
         again = self._again
         if again is not None:
             listener = self.listener
             assert listener is not None
-            if listener.sock.heard_us(self.settings.router.vrid) > came_us:
+            heard_us = listener.sock.heard_us(self.settings.router.vrid)
+            if heard_us > came_us:
                 self._again = None
                 listener.disarm(self.settings.router.vrid)
-                self.tell(event, now_us, batch)
-                self.tell(again, now_us, batch)
-                return
+                self._later = heard_us, again
+                listener.later.append(self)
+        if self._later is not None and self._later[0] <= came_us:
+            self.hear_later(now_us, batch)
         self.tell(event, now_us, batch)
+
+    def hear_later(self, now_us: int, batch: Batch) -> None:
+        """Hear the repetition that came after all that was handed up so far."""
+        if self._later is not None:
+            (_, event), self._later = self._later, None
+            self.tell(event, now_us, batch)
 
     def arm(self, event: AdvertisementReceived, datagram: Datagram, came_us: int) -> None:
         """Let the socket keep the repetitions of the advertisement just heard, if they would change nothing."""
-        if self.listener is not None and self.router.would_only_wait(event):
+        if self._later is None and self.listener is not None and self.router.would_only_wait(event):
             self.listener.arm(self.settings.router.vrid, datagram, came_us)
             self._again = event
 
@@ -301,6 +316,7 @@ class InstanceRunner:
 
     def drain(self, now_us: int, batch: Batch) -> None:
         """End without a gap: a MASTER says goodbye and serves on until its successor is heard."""
+        self._restart = False
         self.tell(Drain(), now_us, batch)
 
     def stay_out(self, now_us: int, batch: Batch) -> None:
@@ -325,6 +341,7 @@ class InstanceRunner:
     def attach(self, listener: Listener | None) -> None:
         """Use that socket from now on; None: there is none."""
         self.disarm()
+        self._later = None
         if self.listener is not None:
             self.catch_up()
             self.listener.discard(self)
@@ -332,11 +349,16 @@ class InstanceRunner:
         if listener is not None:
             listener.add(self)
 
-    def look(self, now_us: int, batch: Batch) -> None:
+    def look(self, now_us: int, batch: Batch, *, fresh: bool) -> None:
         """
         Learn what is true of the interface now: is it there, is it up, which address do we send from.
 
         New faults are told at once; those that are over wait for `settle`, lest a state is entered for a moment.
+
+        Args:
+            now_us: Monotonic time.
+            batch: Takes wishes.
+            fresh: What is known of addresses is no older than the last change of ours.
         """
         settings = self.settings
         before, self.link = self.link, self._inventory.links.get(settings.interface)
@@ -353,7 +375,7 @@ class InstanceRunner:
             self._judge(INTERFACE, None, now_us, batch)
         if link is not None:
             self._look_for_source(link, now_us, batch)
-        if self.router.state is not State.MASTER:
+        if self.router.state is not State.MASTER and (fresh or not self.started):
             native = filter(self._inventory.is_native, self._addresses) if self.router.owner else ()
             self._native = frozenset(native)
 
@@ -361,12 +383,13 @@ class InstanceRunner:
         """The socket could not be opened, or (None) it could."""
         self._judge(SOCKET, detail, now_us, batch)
 
-    def settle(self, now_us: int, batch: Batch) -> None:
-        """All is looked at: faults that are over end, addresses that are missing are put back."""
+    def settle(self, now_us: int, batch: Batch, *, fresh: bool) -> None:
+        """All is looked at: faults that are over end, addresses that are missing are put back if one can tell."""
         over, self._over = self._over, []
         for cause in over:
-            self.tell(FaultCleared(cause), now_us, batch)
-        if self.router.state is State.MASTER:
+            if cause in self.router.faults:  # else it would only be heard again, whoever is armed
+                self.tell(FaultCleared(cause), now_us, batch)
+        if fresh and self.router.state is State.MASTER:
             missing = [
                 a for a in self._addresses if a.tracked and a not in self._refused and self._inventory.find(a) is None
             ]
@@ -413,28 +436,30 @@ class InstanceRunner:
             self._install(new, batch)
             if new:
                 batch.announce(self, settings.announcements.repeat, new)
-            priority = self.router.effective_priority
-            batch.send(self, self._advertisements(priority), priority)
+            if not self.router.handing_over:  # that would call the successor back
+                priority = self.router.effective_priority
+                batch.send(self, self._advertisements(priority), priority)
 
     def announce(self, rounds: int, addresses: Sequence[VirtualAddress], now_us: int) -> None:
         """Put announcements on the wire, or into the queue where they are paced."""
         frames = []
         for address in addresses:
-            link = self._inventory.links.get(address.interface)
-            if address in self._refused:
+            if self._refused and address in self._refused:
                 continue
+            link = self._inventory.links.get(address.interface)
             if link is not None and (frame := self._frame(address, link)) is not None:
-                frames.append((link.index, address.ip.version, frame))
+                frames.append(frame)
         settings = self.settings.announcements
         self._announcer.send(self, frames * rounds, settings.arp_interval_us, settings.na_interval_us, now_us)
 
-    def _frame(self, address: VirtualAddress, link: Link) -> bytes | None:
+    def _frame(self, address: VirtualAddress, link: Link) -> Frame | None:
         """The announcement of an address, the same object until its link changes; None where there is nobody to ask."""
         if not link.arp or link.loopback or len(link.hardware_address) != HARDWARE_ADDRESS_LENGTH:
             return None
         entry = self._frames.get(id(address))
         if entry is None or (entry[1] is not link and entry[1] != link):
-            entry = (address, link, announcement(address.ip, link.hardware_address))
+            octets = announcement(address.ip, link.hardware_address)
+            entry = (address, link, (link.index, address.address.version, octets))
             self._frames[id(address)] = entry
         return entry[2]
 
@@ -453,7 +478,7 @@ class InstanceRunner:
         for address in self._addresses:
             link = self._inventory.links.get(address.interface)
             if link is not None and (frame := self._frame(address, link)) is not None:
-                frames.append((link.index, frame))
+                frames.append((frame[0], frame[2]))
         system.prepare(self._addresses, frames)
 
     def address_failed(self, address: VirtualAddress, *, installing: bool, now_us: int) -> None:
@@ -464,6 +489,11 @@ class InstanceRunner:
         else:
             self._to_remove.append(address)
         self._retry_us = now_us + RETRY_US
+
+    def address_there(self, address: VirtualAddress) -> None:
+        """The kernel has it; an older change may have failed and be heard of only now."""
+        if self._refused:
+            self._refused.discard(address)
 
     def status(self, present: Collection[tuple[str, IPAddress]]) -> InstanceStatus:
         """What is true of it now; *present* are the addresses the kernel has, by interface name."""
@@ -575,6 +605,7 @@ class InstanceRunner:
         )
 
     def _be_quiet(self) -> None:
+        self.reign += 1
         self._plan.stop()
         self._announcer.forget(self)
 
@@ -597,6 +628,8 @@ class InstanceRunner:
     def _take_interval(self, now_us: int) -> None:
         """The own interval is another: what was armed with the old one may be far too late, or too early."""
         router, interval_us = self.router, self.settings.router.advertisement_interval_us
+        if router.handing_over:
+            return
         if router.state is State.MASTER:
             router.master_adver_interval_us = interval_us
             router.next_deadline_us = now_us + interval_us

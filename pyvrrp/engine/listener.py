@@ -113,6 +113,7 @@ class Listener:
         own: Own address in unicast mode, None in multicast mode.
         counters: Dropped packets that belong to no virtual router here, by reason; see `collect`.
         armed: Virtual routers whose master's repetitions the socket keeps, by VRID.
+        later: Virtual routers that have a repetition to hear when all is read.
         polled: It is too busy to be woken for each packet.
         next_poll_us: When to read it even if nothing wakes us; None for never.
         estimated: Some of the counters are estimates.
@@ -139,6 +140,7 @@ class Listener:
         "group",
         "index",
         "interface",
+        "later",
         "next_poll_us",
         "own",
         "polled",
@@ -158,6 +160,7 @@ class Listener:
         self.own: IPAddress | None = None
         self.runners: dict[int, InstanceRunner] = {}
         self.armed: dict[int, InstanceRunner] = {}
+        self.later: list[InstanceRunner] = []
         self.polled = False
         self.next_poll_us: int | None = None
         self.estimated = False
@@ -305,6 +308,10 @@ class Listener:
                 self._drop(datagram, None, now_us, batch)
             else:
                 self._take(datagram, came_us, now_us, batch, served)
+        if self.later and not self.sock.more:
+            later, self.later = self.later, []
+            for runner in later:
+                runner.hear_later(now_us, batch)
         self._judge_load(len(arrivals), now_us)
         poll_us = POLL_US if self.polled else self.sock.poll_us
         self.next_poll_us = None if poll_us is None else now_us + poll_us

@@ -2,17 +2,19 @@
 The engine: what may never be late. `Engine.step` is one wake-up, `EngineDriver` has an event loop make them.
 
 In every wake-up: commands, news of the kernel, then all sockets are read, and only then are deadlines looked at, so
-that no master is declared silent whose advertisement is already here.
+that no master is declared silent whose advertisement is already here. What asks the kernel for addresses or changes
+them goes through the applier, which may do so in another thread; then the results come with a later wake-up.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Collection
-from typing import Final
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from pyvrrp.engine.announcer import Announcer
+from pyvrrp.engine.applier import LENIENT_INTERVAL_US, Applier
 from pyvrrp.engine.batch import Batch
 from pyvrrp.engine.instance import InstanceRunner
 from pyvrrp.engine.inventory import Inventory
@@ -40,6 +42,7 @@ from pyvrrp.net.system import (
     AddressAdded,
     AddressRemoved,
     AssignedAddress,
+    Link,
     LinkChanged,
     LinkRemoved,
     Readable,
@@ -50,11 +53,20 @@ from pyvrrp.protocol.constants import Family, IPAddress
 from pyvrrp.protocol.events import PriorityChanged
 from pyvrrp.protocol.states import State
 
+if TYPE_CHECKING:
+    import asyncio
+
 AUDIT_US: Final = 30_000_000
 """The kernel's links and addresses are compared with ours that often, should news ever have been lost unnoticed."""
 
 REOPEN_US: Final = 1_000_000
 """A socket that could not be opened, or a list the kernel refused, is tried again after this time."""
+
+NEWS_US: Final = 20_000
+"""
+While something is in flight news are read that often, not as they come: each address that is being installed is news,
+and to read them would hold up the thread that installs.
+"""
 
 DRAINS_MAX: Final = 8
 """
@@ -63,6 +75,7 @@ comes now is younger than the deadline. Else whoever sends fast enough could kee
 """
 
 _Port = tuple[str, Family, IPAddress | None, IPAddress | None]
+_World: TypeAlias = tuple[Sequence[Link], Sequence[AssignedAddress]] | KernelError
 
 
 def _port(key: Key) -> _Port:
@@ -83,13 +96,19 @@ class Engine:
         self._system = system
         self._report = report
         self._commands: deque[Command] = deque()
-        self._batch = Batch()
+        self._applier = Applier(threaded=system.threaded)
+        self._batch = Batch(self._applier)
         self._announcer = Announcer(system, report)
         self._runners: dict[str, InstanceRunner] = {}
         self._listeners: dict[_Port, Listener] = {}
         self._ticks: dict[int, InstanceRunner] = {}
         self._leaving: list[InstanceRunner] = []
         self._inventory = Inventory()
+        self._known = 0  # the changes of addresses that the inventory knows of
+        self._surveying = False
+        self._survey_again = False
+        self._link_news: list[LinkChanged | LinkRemoved] = []  # since the survey began
+        self._news_us: int | None = None  # when to read news; None: as they come
         self._served: frozenset[tuple[str, IPAddress | None]] = frozenset()
         self._past_counters: dict[str, Counter[str]] = {}  # of sockets that are closed, by interface
         self._told_refusals: set[str] = set()
@@ -104,7 +123,7 @@ class Engine:
         self.stopped = False
         self.eager = False
         self.readables: dict[int, Readable] = {}
-        self._read_world()
+        self._learn(self._ask_kernel())
         self._list_readables()
 
     @property
@@ -132,14 +151,18 @@ class Engine:
         """
         batch = self._batch
         now_us = self._system.now_us()
+        self._applier.collect(now_us)
         while self._commands:
             self._obey(self._commands.popleft(), now_us)
         if self.stopped:
             return None
-        if ready is None or self._monitor.fileno() in ready:
+        if self._may_have_news(now_us, ready):
             self._hear_news(now_us)
         complete = self._drain(now_us, ready)
         now_us = self._system.now_us()
+        if ready is not None and complete and self._backup_is_due(now_us):
+            complete = self._drain(now_us, None)  # what came since *ready* was known may be its master
+            now_us = self._system.now_us()
         self._drains += 1
         if complete or self._drains >= DRAINS_MAX:
             self._drains = 0
@@ -153,8 +176,7 @@ class Engine:
             self._look(now_us)
         if now_us >= self._next_audit_us:
             self._next_audit_us = now_us + AUDIT_US
-            self._read_world()
-            self._look(now_us)
+            self._survey(now_us)
         if self._draining and all(runner.router.state is State.INITIALIZE for runner in self._runners.values()):
             self._finish(now_us)
             return None
@@ -165,9 +187,16 @@ class Engine:
         announce_us = self._announcer.next_deadline_us
         if announce_us is not None and now_us >= announce_us:
             self._announcer.wake(now_us)
+        if self._applier.busy != (self._news_us is not None):
+            self._news_us = now_us + NEWS_US if self._applier.busy else None
+            self._list_readables()
         if not complete:
             return now_us
         return self._next_deadline_us()
+
+    def when_done(self, answer: Callable[[], None]) -> None:
+        """Call back when all that is in flight has been carried out; at once if nothing is."""
+        self._applier.then(lambda _: answer(), self._system.now_us())
 
     def reconsider(self) -> int | None:
         """Work out anew when to wake it next: packets that came meanwhile may have put that off."""
@@ -181,7 +210,7 @@ class Engine:
         Lay out in octets what one instance needs for a take-over; for when there is nothing else to do.
 
         Returns:
-            Whether there was one that was not prepared.
+            Whether there was something to prepare.
         """
         for runner in self._runners.values():
             if not runner.prepared:
@@ -190,7 +219,7 @@ class Engine:
                 except KernelError as error:
                     self._report(KernelFailed(runner.settings.name, error.operation, str(error)))
                 return True
-        return False
+        return self._applier.prepare()
 
     def close(self) -> None:
         """Close all sockets; addresses and states stay as they are (use `Stop` for an orderly end)."""
@@ -198,6 +227,7 @@ class Engine:
             listener.sock.close()
         self._listeners.clear()
         self._monitor.close()
+        self._applier.close()
         self.readables = {}
 
     # Commands
@@ -229,7 +259,7 @@ class Engine:
                     runner.take_part(now_us, self._batch)
             case Ask(token):
                 self._batch.carry_out(self._system, now_us, self._report)
-                self._report(self._status(token, now_us))
+                self._applier.do(self._ask_kernel, partial(self._answer, token), now_us)
             case Stop(keep_addresses, handover):
                 self._draining = handover and not keep_addresses
                 for runner in self._runners.values():
@@ -249,20 +279,27 @@ class Engine:
 
     def _finish(self, now_us: int) -> None:
         """All have ended: the last words go out, the sockets are closed."""
+        self.stopped = True
         self._batch.carry_out(self._system, now_us, self._report)
+        if not self._applier.wait(self._system.now_us):
+            self._report(KernelFailed(None, "stop", "the kernel is still at it: addresses may have stayed"))
         self._runners.clear()
         self.close()
-        self.stopped = True
         self._report(Stopped())
 
     def _configure(self, command: Configure, now_us: int) -> None:
         old = {runner.key: runner for runner in self._runners.values()}
         kept: dict[str, InstanceRunner] = {}
+        self._applier.expect(
+            min((one.router.advertisement_interval_us for one in command.instances), default=LENIENT_INTERVAL_US),
+            sum(len(one.vips) + len(one.excluded) for one in command.instances),
+        )
+        drained = {runner.settings.name for runner in old.values() if runner.drained}
         for settings in command.instances:
             runner = old.pop(settings.key, None)
             if runner is None:
                 runner = InstanceRunner(settings, self._inventory, self._announcer, now_us, self._ticks)
-                runner.drained = self._drain_new
+                runner.drained = self._drain_new or settings.name in drained
             elif runner.settings != settings:
                 runner.update(settings, now_us, self._batch)
             kept[settings.name] = runner
@@ -271,19 +308,21 @@ class Engine:
         self._batch.carry_out(self._system, now_us, self._report)
         for runner in old.values():
             runner.attach(None)  # not before its last word is sent
-        self._leaving += [runner for runner in old.values() if runner.next_deadline_us is not None]
+        self._leaving += old.values()  # until none of its addresses waits to be removed
         self._runners = kept
         self._look(now_us)
         for runner in kept.values():
             runner.start(now_us, self._batch)
 
-    def _status(self, token: int, now_us: int) -> Status:
-        try:
-            names = {link.index: link.name for link in self._system.links()}
-            present = {(names.get(a.index, ""), a.address.ip) for a in self._system.addresses()}
-        except KernelError as error:
-            present = set()
-            self._report(KernelFailed(None, error.operation, str(error)))
+    def _answer(self, token: int, world: _World | None, now_us: int) -> None:
+        if isinstance(world, KernelError):
+            self._report(KernelFailed(None, world.operation, str(world)))
+        links, addresses = ((), ()) if world is None or isinstance(world, KernelError) else world
+        names = {link.index: link.name for link in links}
+        present = {(names.get(a.index, ""), a.address.ip) for a in addresses}
+        self._report(self._status(token, present, now_us))
+
+    def _status(self, token: int, present: Collection[tuple[str, IPAddress]], now_us: int) -> Status:
         interfaces = {name: Counter(counters) for name, counters in self._past_counters.items()}
         sockets = []
         for listener in self._listeners.values():
@@ -295,15 +334,59 @@ class Engine:
 
     # The world
 
-    def _read_world(self) -> None:
+    def _ask_kernel(self) -> _World:
         try:
-            links, addresses = self._system.links(), self._system.addresses()
+            return self._system.links(), self._system.addresses()
         except KernelError as error:
-            self._report(KernelFailed(None, error.operation, str(error)))
+            return error
+
+    def _learn(self, world: _World) -> bool:
+        if isinstance(world, KernelError):
+            self._report(KernelFailed(None, world.operation, str(world)))
             self._next_audit_us = self._system.now_us() + REOPEN_US
+            return False
+        self._inventory.replace(*world)
+        return True
+
+    def _read_world(self) -> None:
+        """Learn what the kernel has, at once."""
+        if self._learn(self._ask_kernel()):
+            self._known = self._batch.changes
+
+    def _survey(self, now_us: int) -> None:
+        """Learn what the kernel has, and look at it then; at once or when the applier has come to it."""
+        if self._applier.inline():
+            self._read_world()
+            self._look(now_us)
+        elif self._surveying:
+            self._survey_again = True
+        else:
+            self._surveying, self._survey_again = True, False
+            self._link_news.clear()
+            self._applier.do(self._ask_kernel, partial(self._end_survey, self._batch.changes), now_us)
+
+    def _end_survey(self, changes: int, world: _World | None, now_us: int) -> None:
+        self._surveying = False
+        if world is None or self.stopped:
             return
-        self._inventory.replace(links, addresses)
-        self._batch.applied = False
+        if self._learn(world):
+            self._known = changes
+            for event in self._link_news:  # the kernel may have told of them since it was asked
+                self._take(event)
+            self._look(now_us)
+        if self._survey_again:
+            self._survey(now_us)
+
+    def _take(self, event: LinkChanged | LinkRemoved) -> None:
+        if isinstance(event, LinkChanged):
+            self._inventory.change(event.link)
+        else:
+            self._inventory.remove(event.index)
+
+    def _may_have_news(self, now_us: int, ready: Collection[int] | None) -> bool:
+        if self._news_us is not None:
+            return now_us >= self._news_us or not self._applier.busy
+        return ready is None or self._monitor.fileno() in ready
 
     def _hear_news(self, now_us: int) -> None:
         try:
@@ -311,23 +394,25 @@ class Engine:
         except KernelError as error:
             self._report(KernelFailed(None, error.operation, str(error)))
             news = (Resynchronise(),)
-        if not news:
-            return
-        again = False
+        if self._news_us is not None:
+            self._news_us = now_us + NEWS_US
+        again = linked = False
         for event in news:
             match event:
-                case LinkChanged(link):
-                    self._inventory.change(link)
-                case LinkRemoved(index, _):
-                    self._inventory.remove(index)
+                case LinkChanged() | LinkRemoved():
+                    linked = True
+                    self._take(event)
+                    if self._surveying:
+                        self._link_news.append(event)
                 case AddressRemoved(gone):
                     again = True
                     self._doubt_sockets(gone)
                 case AddressAdded() | Resynchronise():
                     again = True
         if again:  # the kernel is the truth: a batch of news may tell of addresses that came and went
-            self._read_world()
-        self._look(now_us)
+            self._survey(now_us)
+        if linked and (self._surveying or not again):
+            self._look(now_us)
 
     def _doubt_sockets(self, gone: AssignedAddress) -> None:
         for listener in self._listeners.values():
@@ -337,13 +422,17 @@ class Engine:
     def _look(self, now_us: int) -> None:
         """Let every instance see its interface, and see that each has its socket."""
         self._batch.carry_out(self._system, now_us, self._report)  # what is about to be installed is not missing
-        if self._batch.applied:
-            self._read_world()
+        if self._batch.changes != self._known:
+            if self._applier.inline():
+                self._read_world()
+            else:
+                self._survey(now_us)
+        fresh = self._batch.changes == self._known
         for runner in self._runners.values():
-            runner.look(now_us, self._batch)
+            runner.look(now_us, self._batch, fresh=fresh)
         self._open_sockets(now_us)
         for runner in self._runners.values():
-            runner.settle(now_us, self._batch)
+            runner.settle(now_us, self._batch, fresh=fresh)
         self._next_scan_us = now_us
 
     def _open_sockets(self, now_us: int) -> None:
@@ -407,7 +496,8 @@ class Engine:
     def _list_readables(self) -> None:
         readables: dict[int, Readable] = {}
         awaited = (listener.sock for listener in self._listeners.values() if not listener.polled)
-        for readable in (self._monitor, *awaited):
+        news = self._monitor if self._news_us is None else self._applier
+        for readable in (news, *awaited):
             if readable.fileno() >= 0:
                 readables[readable.fileno()] = readable
         self.readables = readables
@@ -437,6 +527,15 @@ class Engine:
                 self._next_scan_us = now_us
         return complete
 
+    def _backup_is_due(self, now_us: int) -> bool:
+        """Whether a master may be taken for silent now."""
+        if self._backup_next and self._next_scan_us is not None and now_us >= self._next_scan_us:
+            return True
+        return any(
+            patience_us is not None and now_us >= patience_us
+            for patience_us in (listener.patience_us for listener in self._listeners.values())
+        )
+
     def _wake_due(self, now_us: int) -> None:
         batch = self._batch
         for listener in self._listeners.values():
@@ -448,7 +547,7 @@ class Engine:
                     self._next_scan_us = now_us
         if self._next_scan_us is None or now_us < self._next_scan_us:
             return
-        if self._leaving:
+        if self._leaving and not self._applier.busy:
             self._leaving = [runner for runner in self._leaving if runner.next_deadline_us is not None]
         self._next_scan_us = self._scan(now_us)
 
@@ -467,7 +566,7 @@ class Engine:
         return earliest_us
 
     def _next_deadline_us(self) -> int | None:
-        others = [self._announcer.next_deadline_us, self._reopen_us, self._next_audit_us]
+        others = [self._announcer.next_deadline_us, self._reopen_us, self._next_audit_us, self._news_us]
         patience_us: int | None = None
         for listener in self._listeners.values():
             others += (listener.next_poll_us, listener.complaints.next_deadline_us)

@@ -98,6 +98,8 @@ class _Silence:
 class _Stage:
     """A kernel with one link, on which nothing is done."""
 
+    threaded = False
+
     def __init__(self, real: System) -> None:
         self.time_us = 0
         self._real = real
@@ -158,7 +160,8 @@ class Rehearsal:
         self._engine.command(RaiseFault(_NAME, _NAME, ""))
         self._engine.step()
         self._engine.command(ClearFault(_NAME, _NAME))
-        self._deadline_us = self._engine.step() or 0
+        self._engine.step()
+        self._deadline_us = self._engine.next_router_deadline_us or 0
 
 
 def _forget(report: Report) -> None:

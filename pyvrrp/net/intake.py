@@ -38,6 +38,9 @@ _PLAIN_HEADER: Final = 0x45  # IPv4 without options
 _CMSG_ALIGN: Final = struct.calcsize("N") - 1
 _NS_PER_S: Final = 1_000_000_000
 _NS_PER_US: Final = 1000
+_STEP_NS: Final = 10_000_000  # the time of day moves no further against ours between two batches unless it is set
+_PAUSE_NS: Final = 200_000
+_TRIES: Final = 4
 
 _recvmmsg = ctypes.CDLL(None, use_errno=True).recvmmsg
 _recvmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
@@ -92,6 +95,17 @@ def ask_for_times(sock: socket.socket) -> None:
             raise
 
 
+def _ahead_ns() -> int:
+    """By how much the time of day is ahead of monotonic time, asked without a pause between the two."""
+    for _ in range(_TRIES):
+        before_ns = time.monotonic_ns()
+        day_ns = time.time_ns()
+        after_ns = time.monotonic_ns()
+        if after_ns - before_ns < _PAUSE_NS:
+            break
+    return day_ns - (before_ns + after_ns) // 2
+
+
 def _mark_of(marked: bytes, size: int) -> slice:
     """Where in an array of words of that size the field stands that is 1 in the record *marked*."""
     at = next(at for at in range(0, len(marked), size) if any(marked[at : at + size]))
@@ -110,6 +124,9 @@ class Intake:
     def __init__(self, family: Family) -> None:
         self.full = False
         self.count = 0
+        self._ahead_ns = _ahead_ns()
+        self._measured_us = -1
+        self._stepped = False
         self._family = family
         self._room = _LONGEST[family]
         records = BATCH * _MMSGHDR.size
@@ -177,16 +194,26 @@ class Intake:
         if not count:
             return []
         # The kernel stamps packets with the time of day; how far that is from ours is the same for all of a batch.
-        ahead_ns = time.time_ns() - time.monotonic_ns()
+        # It is measured once for all that is read at one moment, for a difference would put them out of order.
+        if now_us != self._measured_us:
+            self._measured_us = now_us
+            before_ns, self._ahead_ns = self._ahead_ns, _ahead_ns()
+            self._stepped = abs(self._ahead_ns - before_ns) > _STEP_NS
+        ahead_ns = self._ahead_ns
         # Columns of the records and of the control messages: a list at once costs a fifth of a look at each.
         first, second, seconds, nanoseconds = (column[:count].tolist() for column in self._stamps)
+        stamped = self._control_lengths[:count].tolist()  # 0: what stands there is of an older packet
         times = [
             (second_of * _NS_PER_S + nanosecond - ahead_ns) // _NS_PER_US
-            if one == _STAMP_HEAD[0] and other == _STAMP_HEAD[1]
+            if control and one == _STAMP_HEAD[0] and other == _STAMP_HEAD[1]
             else now_us
-            for one, other, second_of, nanosecond in zip(first, second, seconds, nanoseconds, strict=True)
+            for control, one, other, second_of, nanosecond in zip(
+                stamped, first, second, seconds, nanoseconds, strict=True
+            )
         ]
-        if max(times) > now_us:  # the clock was set meanwhile
+        if self._stepped:  # the clock was set, perhaps while they waited
+            times = [now_us] * count
+        elif max(times) > now_us:
             times = [min(at_us, now_us) for at_us in times]
         found: list[Packet] = []
         sort = self._sort4 if self._family is Family.V4 else self._sort6

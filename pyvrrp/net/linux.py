@@ -21,7 +21,7 @@ from pyvrrp.net.batches import FrameSocket
 from pyvrrp.net.intake import Intake
 from pyvrrp.net.netlink import rtnetlink
 from pyvrrp.net.netlink.client import Client, Monitor
-from pyvrrp.net.netlink.wire import Request
+from pyvrrp.net.netlink.wire import Answer, Request
 from pyvrrp.net.refusals import CAP_NET_ADMIN, CAP_NET_RAW, refusal
 from pyvrrp.net.sockets import open_raw_socket
 from pyvrrp.net.system import (
@@ -96,9 +96,11 @@ class LinuxSystem:
     """
     Links, addresses, sockets and announcements of one network namespace: that of the thread that makes the object.
 
-    Every method is to be called in that namespace. `install`, `remove` and `announce` may run in another thread than
-    the rest: the lock of rtnetlink is global, and somebody else may hold it for tens of milliseconds.
+    Every method is to be called in that namespace. `links`, `addresses`, `install` and `remove` may run in another
+    thread than the rest: the lock of rtnetlink is global, and somebody else may hold it for tens of milliseconds.
     """
+
+    threaded = True
 
     def __init__(self, *, mark: bool = True, path: ReceivePath | None = None) -> None:
         """
@@ -116,12 +118,17 @@ class LinuxSystem:
         # Two, so that a question does not wait behind a batch of changes.
         self._questions = Client()
         self._changes = Client()
+        self._changing = threading.Lock()
         self._frames: FrameSocket | None = None
-        self._frames_lock = threading.Lock()
         # By identity, which is cheaper than a hash of all fields; the entry keeps its address, so no id comes twice.
         self._requests: dict[int, tuple[VirtualAddress, int, Request]] = {}
+        self._requests_lock = threading.Lock()
         self._path = path
         self._intakes: dict[Family, Intake] = {}
+
+    def receive_by(self, path: str) -> None:
+        """How sockets opened from now on receive: the name of a `ReceivePath`, or `auto` for the best permitted."""
+        self._path = None if path == "auto" else ReceivePath(path)
 
     def now_us(self) -> int:
         """Monotonic time in microseconds."""
@@ -194,9 +201,10 @@ class LinuxSystem:
         entry = self._requests.get(id(address))
         if entry is None or entry[1] != index:
             entry = (address, index, virtual.add_request(address, index, mark=self._mark))
-            if len(self._requests) >= _REQUESTS_MAX:
-                del self._requests[next(iter(self._requests))]
-            self._requests[id(address)] = entry
+            with self._requests_lock:
+                if len(self._requests) >= _REQUESTS_MAX:
+                    del self._requests[next(iter(self._requests))]
+                self._requests[id(address)] = entry
         return entry[2]
 
     def install(self, addresses: Sequence[VirtualAddress]) -> list[KernelError | None]:
@@ -217,7 +225,7 @@ class LinuxSystem:
                 results[at] = refusal(operation, virtual.describe(address), errno.ENODEV)
             else:
                 batch.append((at, self._add_request(address, index)))
-        answers = self._changes.change([request for _, request in batch])
+        answers = self._change([request for _, request in batch])
         for (at, _), answer in zip(batch, answers, strict=True):
             if answer.errno and answer.errno not in _THERE:
                 results[at] = refusal(
@@ -243,7 +251,7 @@ class LinuxSystem:
         guarded, secondaries = self._guard({index for _, address, index in there if address.ip.version == 4}, doomed)
         # Secondaries first: with promotion the other order would move the subnet's route once for each address.
         there.sort(key=lambda one: virtual.key_of(one[1], one[2]) not in secondaries)
-        answers = self._changes.change(
+        answers = self._change(
             [rtnetlink.set_promote_secondaries(index, 1) for index in guarded]
             + [virtual.remove_request(address, index) for _, address, index in there]
             + [rtnetlink.set_promote_secondaries(index, 0) for index, was in guarded.items() if was == 0]
@@ -262,6 +270,10 @@ class LinuxSystem:
                     detail=unguarded[index].text,
                 )
         return results
+
+    def _change(self, requests: Sequence[Request]) -> list[Answer]:
+        with self._changing:
+            return self._changes.change(requests)
 
     def _guard(self, indexes: set[int], doomed: set[virtual.Key]) -> tuple[dict[int, int | None], set[virtual.Key]]:
         """
@@ -298,14 +310,17 @@ class LinuxSystem:
         self._frame_socket().send(frames)
 
     def _frame_socket(self) -> FrameSocket:
-        with self._frames_lock:
-            if self._frames is None:
-                self._frames = FrameSocket()
-            return self._frames
+        if self._frames is None:
+            self._frames = FrameSocket()
+        return self._frames
 
     def rehearse(self) -> None:
         """Go through the motions of `install` and `announce`, with a message that asks for nothing and no frames."""
-        self._changes.change([_NOTHING])
+        if self._changing.acquire(blocking=False):  # whoever changes something may be waiting for others
+            try:
+                self._changes.change([_NOTHING])
+            finally:
+                self._changing.release()
         self._frame_socket().send(())
 
     def close(self) -> None:

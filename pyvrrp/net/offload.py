@@ -478,7 +478,7 @@ class Offload:
         at = vrid * self._slot
         self._table[at + _ADDRESSES : at + _ADDRESSES + len(addresses)] = addresses
         self._table[at + _MESSAGE : at + self._slot] = message.ljust(room, b"\0")
-        self._seen[vrid] = now_us * _NS_PER_US
+        self._seen[vrid] = max(0, now_us) * _NS_PER_US
         self._words[vrid * self._step + _LENGTH // _WORD] = ttl << 32 | len(message)
         return True
 

@@ -12,6 +12,7 @@ In front of each stands a filter that drops what has none of our VRIDs, but for 
 from __future__ import annotations
 
 import socket
+import struct
 from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Final
@@ -34,6 +35,9 @@ _REARM_US: Final = 20_000
 """Of the split path: filters are compiled anew at most this often, for all that was armed and disarmed meanwhile."""
 
 _PRIORITY_AT: Final = 2
+_SO_MEMINFO: Final = 55  # asm-generic/socket.h
+_MEMINFO: Final = struct.Struct("=9I")  # linux/sock_diag.h
+_LOST: Final = 8  # SK_MEMINFO_DROPS
 _NOTHING: Final[Counter[str]] = Counter()
 
 
@@ -72,6 +76,8 @@ class Reception:
         self._vrids: frozenset[int] = frozenset()
         self._slots: dict[int, _Slot] = {}
         self._armed: dict[bytes, _Slot] = {}
+        self._overflows: dict[int, int] = {}  # packets lost for want of room, by descriptor
+        self._unheard: dict[int, Counter[str]] = {}  # by filters that are no more, and not told yet
 
     def serve(self, vrids: Collection[int], longest: int) -> None:
         """
@@ -121,6 +127,7 @@ class Reception:
     def adopt(self, other: Reception) -> None:
         """Know what *other* knew, which is closed; what it had armed in the kernel is disarmed."""
         self.share = other.share
+        self._unheard = other._unheard
         self._slots, self._armed = other._slots, other._armed
 
     def heard_us(self, vrid: int) -> int:
@@ -142,7 +149,8 @@ class Reception:
 
     def take_unheard(self) -> Mapping[int, Mapping[str, int]]:
         """Counts of what the filter dropped since this was last asked, by VRID and reason; a classic one has none."""
-        return {}
+        found, self._unheard = self._unheard, {}
+        return found
 
     def read(self, now_us: int) -> list[Packet]:
         """
@@ -165,11 +173,24 @@ class Reception:
     def _read_from(self, sock: socket.socket, now_us: int, found: list[Packet]) -> bool:
         """Read a socket, keep repetitions, add the rest to *found*; answers whether there may be more."""
         intake, descriptor, armed = self._intake, sock.fileno(), self._armed
+        many = self.more
         for _ in range(BATCHES_MAX):
             found += intake.read(descriptor, now_us, armed)
             if not intake.full:
-                return False
-        return True
+                break
+            many = True
+        if many and not intake.full and self._has_overflowed(sock):
+            # What came last is lost, for a full queue keeps what came first: it may have been of any of them.
+            for slot in armed.values():
+                slot.heard_us = now_us
+        return intake.full
+
+    def _has_overflowed(self, sock: socket.socket) -> bool:
+        """Whether packets were lost since this was last asked."""
+        lost: int = _MEMINFO.unpack(sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size))[_LOST]
+        before = self._overflows.get(sock.fileno(), 0)
+        self._overflows[sock.fileno()] = lost
+        return lost != before
 
 
 class SplitReception(Reception):
@@ -262,7 +283,6 @@ class OffloadedReception(Reception):
         self._longest = 0
         self._kept: Counter[int] = Counter()  # repetitions that were taken, by VRID
         self._told: dict[int, Counter[str]] = {}  # what was counted when it was last asked
-        self._unheard: dict[int, Counter[str]] = {}  # by filters that are no more, and not told yet
 
     def arm(self, vrid: int, datagram: Datagram, came_us: int) -> None:
         """Keep repetitions of this advertisement, in the kernel if they are not too long for it."""
@@ -319,7 +339,8 @@ class OffloadedReception(Reception):
             self._unheard = {vrid: Counter(counts) for vrid, counts in self.take_unheard().items()}
             for vrid in self._vrids:  # whoever asks later hears what was true
                 slot = self._slots.setdefault(vrid, _Slot())
-                slot.repetitions += self.take_repetitions(vrid)
+                count = self.take_repetitions(vrid)  # which empties the slot
+                slot.repetitions += count
                 slot.heard_us = max(slot.heard_us, self._offload.last_seen_us(vrid))
             self._kept.clear()
             self._told.clear()

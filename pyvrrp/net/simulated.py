@@ -249,6 +249,8 @@ class SimulatedMonitor:
 class SimulatedSystem:
     """The kernel of one simulated host."""
 
+    threaded = False
+
     def __init__(self, world: World, name: str) -> None:
         self.world = world
         self.name = name

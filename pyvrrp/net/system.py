@@ -324,6 +324,11 @@ class KernelMonitor(Readable, Protocol):
 class System(Protocol):
     """A kernel: the real one of a network namespace, or one in memory."""
 
+    @property
+    def threaded(self) -> bool:
+        """Whether `links`, `addresses`, `install` and `remove` may take long, and be called in another thread."""
+        ...
+
     def now_us(self) -> int:
         """Monotonic time in microseconds."""
         ...

@@ -200,6 +200,11 @@ class VirtualRouter:
         return self.settings.priority == PRIORITY_OWNER
 
     @property
+    def handing_over(self) -> bool:
+        """MASTER no more for the others, and serving until its successor is heard."""
+        return self._draining
+
+    @property
     def skew_time_us(self) -> int:
         """Skew_Time now, in microseconds."""
         return skew_time_us(self.settings.version, self.effective_priority, self.master_adver_interval_us)
@@ -359,9 +364,6 @@ class VirtualRouter:
         )
 
     # Guards: each is asked in the state its rows are written for.
-
-    def _always(self, _event: Event) -> bool:
-        return True
 
     def _faulty(self, _event: Event) -> bool:
         return bool(self.faults)
@@ -557,9 +559,8 @@ class VirtualRouter:
     def _ask_group(self, _event: Event) -> None:
         self._actions.append(AskGroup())
 
-    # The two dictionaries give each word of the table its meaning; a test sees that none is missing.
+    # The two dictionaries give each word of the table but ALWAYS its meaning; a test sees that none is missing.
     _GUARDS: ClassVar[Mapping[If, _Guard]] = {
-        If.ALWAYS: _always,
         If.FAULTY: _faulty,
         If.OWNER: _may_start_as_owner,
         If.PRIORITY_ZERO: _priority_zero,

@@ -249,7 +249,6 @@ os.waitpid(pid, 0)
 
 
 @pytest.mark.root
-@pytest.mark.xfail(strict=True, reason="engine/loop.py imports asyncio, for annotations only")
 def test_what_it_imports_is_little(network: Network) -> None:
     """Each of these costs milliseconds at the start, and megabytes; the list is what a whole life has imported."""
     code = "import os; end = os._exit\ndef shown(code):\n import sys; print(*sys.modules, flush=True); end(code)\n"
