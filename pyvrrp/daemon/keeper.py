@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from pyvrrp.daemon.engine_link import EngineLink, EngineProcess
 from pyvrrp.daemon.telling import Logger
 from pyvrrp.engine.loop import Engine, EngineDriver
+from pyvrrp.engine.process import ALIVE
 from pyvrrp.engine.streams import Ask, Command, Hardening, Report, Status, Stop, Sync
 from pyvrrp.errors import VrrpError
 from pyvrrp.net.system import System
@@ -24,9 +25,6 @@ CRASHES_MAX: Final = 5
 """An engine that fails so often within `CRASH_WINDOW_S` is not started again: somebody else may serve better."""
 
 CRASH_WINDOW_S: Final = 60.0
-
-_ALIVE: Final = -1
-"""Token of a question that only asks for a sign of life."""
 
 
 class EngineGoneError(VrrpError):
@@ -132,9 +130,10 @@ class EngineKeeper:
 
     async def _answer(self, kind: type[Ask | Sync]) -> Status:
         self._token += 1
+        token = self._token  # others may ask meanwhile
         future: asyncio.Future[Status] = asyncio.get_running_loop().create_future()
-        question = kind(self._token)
-        self._answers[self._token] = question, future
+        question = kind(token)
+        self._answers[token] = question, future
         self._send(question)
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
@@ -142,7 +141,7 @@ class EngineKeeper:
         except TimeoutError as error:
             raise VrrpError(f"the engine did not answer within {ANSWER_TIMEOUT_S:g} s") from error
         finally:
-            del self._answers[self._token]
+            del self._answers[token]
         return answer
 
     def answered(self, status: Status) -> None:
@@ -154,7 +153,7 @@ class EngineKeeper:
     def is_alive(self) -> bool:
         """The engine has answered since it was last asked; it is asked anew."""
         answered, self._answered = self._answered, False
-        self._send(Sync(_ALIVE))
+        self._send(Sync(ALIVE))
         return answered
 
     def let_go(self, *, keep_addresses: bool) -> None:

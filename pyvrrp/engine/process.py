@@ -14,6 +14,7 @@ import os
 import select
 import signal
 import socket
+import sys
 from typing import TYPE_CHECKING, Final
 
 from pyvrrp.engine.pipe import Pipe
@@ -43,10 +44,14 @@ _FD_SETSIZE: Final = 1024  # select(2) takes descriptors below it
 _COLLECT_US: Final = 30_000_000
 _IDLE_US: Final = 8_000
 """What can wait is done when nothing is due for so long."""
+_SWITCH_S: Final = 0.001  # how long the applier's thread may keep the interpreter from an advertisement
 _LEAD_US: Final = 1_000
 _WARM_US: Final = 50_000
 _FAREWELL_S: Final = 1.0
 _GIFTS_MAX: Final = 8
+
+ALIVE: Final = -1
+"""Token of a `Sync` that only asks for a sign of life."""
 
 EXIT_CRASHED: Final = 70
 
@@ -168,7 +173,7 @@ class _Child:
             if self._over:
                 return
             while self._asked:
-                self._report(Status(self._asked.pop(0), system.now_us(), (), {}))
+                self._answer(self._asked.pop(0))
             if engine.readables is not watched:
                 watched = engine.readables
                 waiter.watch(watched)
@@ -192,6 +197,14 @@ class _Child:
                     self._scheduling.late(system.now_us() - at_us)
             if piped:
                 self._read(waiter)
+
+    def _answer(self, token: int) -> None:
+        """Answer a `Sync`: a sign of life at once, another when addresses are changed too."""
+        answer = Status(token, self._system.now_us(), (), {})
+        if token == ALIVE:
+            self._report(answer)
+        else:
+            self._engine.when_done(lambda: self._report(answer))
 
     def _read(self, waiter: Waiter) -> None:
         commands: Iterable[Sent]
@@ -344,6 +357,7 @@ def _settle() -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
+    sys.setswitchinterval(_SWITCH_S)
 
 
 def _lost(count: int) -> KernelFailed:
