@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pyvrrp.daemon import launch
 from pyvrrp.daemon.options import SIGNAL_NAMES, RunOptions, quick
@@ -21,7 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-DRAIN_TIMEOUT_S = 15.0
+_ROOMS: Final = {
+    "check": "pyvrrp.answers",
+    "explain": "pyvrrp.answers",
+    "keywords": "pyvrrp.answers",
+    "convert": "pyvrrp.convert",
+    "manifest": "pyvrrp.manifest.run",
+    "lab": "pyvrrp.lab.run",
+}
+"""Commands that other modules add, each with its `add_parser`."""
+
+DRAIN_TIMEOUT_S: Final = 15.0
 """For a handover that is waited for; the daemon itself gives up after 10 s."""
 
 
@@ -58,12 +68,13 @@ def _understand(words: list[str]) -> Callable[[], int]:
     """What is to be done; ends the program where that cannot be said, or is only to print help."""
     if words[0] == "run" and (run := quick(words[1:])) is not None:
         return lambda: _run(run)
-    options = _parser().parse_args(words)
+    options = _parser(words[0]).parse_args(words)
     command: Callable[[argparse.Namespace], int] = options.command
     return lambda: command(options)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(command: str) -> argparse.ArgumentParser:
+    """The parser: with that command alone if it is one of others' rooms, else with all of them."""
     import argparse  # noqa: PLC0415  a daemon's start does without
 
     class Parser(argparse.ArgumentParser):
@@ -80,9 +91,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_status(commands)
     _add_drain(commands)
-    from pyvrrp.lab.run import add_parser  # noqa: PLC0415  the daemon does not pay for the lab
+    from importlib import import_module  # noqa: PLC0415  nobody pays for another's command
 
-    add_parser(commands)
+    for module in dict.fromkeys([_ROOMS[command]] if command in _ROOMS else _ROOMS.values()):
+        import_module(module).add_parser(commands)
     return parser
 
 
