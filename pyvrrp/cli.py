@@ -73,7 +73,7 @@ def _understand(words: list[str]) -> Callable[[], int]:
     return lambda: command(options)
 
 
-def _parser(command: str) -> argparse.ArgumentParser:
+def _parser(command: str = "") -> argparse.ArgumentParser:
     """The parser: with that command alone if it is one of others' rooms, else with all of them."""
     import argparse  # noqa: PLC0415  a daemon's start does without
 

@@ -37,7 +37,7 @@ from pyvrrp.protocol.constants import Family, IPAddress
 from pyvrrp.protocol.headers import IpHeader, strip_ipv4
 from pyvrrp.protocol.router import RouterSettings
 from pyvrrp.protocol.states import State
-from tests.netns import PATIENCE_S, Capture, Namespace, Network
+from tests.netns import PATIENCE_S, Capture, Namespace, Network, until
 
 INTERVAL_US = 100_000
 """Advertisement interval of the tests: three of them are bearable in real time."""
@@ -201,11 +201,17 @@ class Host(abc.ABC):
         return all(str(address.address) in there for address in runner._addresses)
 
     def status(self) -> Status:
-        """The engine's answer to a question, at once."""
+        """The engine's answer to a question, when what is in flight is done."""
         self._token += 1
         self.engine.command(Ask(self._token))
-        self.step()
-        return next(r for r in reversed(self.reports) if isinstance(r, Status) and r.token == self._token)
+
+        def answer() -> Status | None:
+            self.step()
+            return next((r for r in reversed(self.reports) if isinstance(r, Status) and r.token == self._token), None)
+
+        found = until(answer, "the engine's answer")
+        assert found is not None
+        return found
 
     def status_of(self, name: str = "VI_1") -> InstanceStatus:
         """What it says of one instance."""
