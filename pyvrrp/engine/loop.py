@@ -62,6 +62,9 @@ AUDIT_US: Final = 30_000_000
 REOPEN_US: Final = 1_000_000
 """A socket that could not be opened, or a list the kernel refused, is tried again after this time."""
 
+IDLE_US: Final = 8_000
+"""What can wait is done when nothing is due for so long."""
+
 NEWS_US: Final = 20_000
 """
 While something is in flight news are read that often, not as they come: each address that is being installed is news,
@@ -626,7 +629,7 @@ class EngineDriver:
         if deadline_us is None:
             return
         delay_us = deadline_us - self._system.now_us()
-        if delay_us <= 0:
+        if delay_us <= 0 or (delay_us > IDLE_US and self._engine.prepare_next()):
             self._soon = self._loop.call_soon(self.wake)
         else:
             self._timer = self._loop.call_later(delay_us / 1e6, self.wake)

@@ -42,8 +42,6 @@ _PR_SET_NAME: Final = 15  # linux/prctl.h
 _PR_SET_TIMERSLACK: Final = 29
 _FD_SETSIZE: Final = 1024  # select(2) takes descriptors below it
 _COLLECT_US: Final = 30_000_000
-_IDLE_US: Final = 8_000
-"""What can wait is done when nothing is due for so long."""
 _SWITCH_S: Final = 0.001  # how long the applier's thread may keep the interpreter from an advertisement
 _LEAD_US: Final = 1_000
 _WARM_US: Final = 50_000
@@ -162,6 +160,8 @@ class _Child:
         return bool(octets)
 
     def _serve(self) -> None:
+        from pyvrrp.engine.loop import IDLE_US  # noqa: PLC0415  as in `_live`
+
         engine, system, pipe = self._engine, self._system, self._pipe
         waiter = Waiter(pipe.fileno())
         vigil = Vigil(engine, system, waiter)
@@ -180,7 +180,7 @@ class _Child:
             if pipe.waiting:
                 pipe.flush()
             now_us = system.now_us()
-            idle = at_us is None or at_us - now_us > _IDLE_US
+            idle = at_us is None or at_us - now_us > IDLE_US
             if idle and now_us >= collect_us:
                 gc.collect()
                 collect_us = now_us + _COLLECT_US

@@ -29,7 +29,7 @@ from pyvrrp.engine.streams import (
 )
 from pyvrrp.errors import PacketError
 from pyvrrp.net.simulated import SimulatedSystem, World
-from pyvrrp.net.system import Datagram, System, VirtualAddress
+from pyvrrp.net.system import Datagram, ReceivePath, System, VirtualAddress
 from pyvrrp.protocol.actions import Transition
 from pyvrrp.protocol.advertisement import Advertisement, decode, encode
 from pyvrrp.protocol.announcing import AnnouncementSettings
@@ -350,8 +350,8 @@ class SimulatedHost(Host):
 class SimulatedLan(Lan):
     """A LAN in memory, in virtual time."""
 
-    def __init__(self) -> None:
-        self.world = World()
+    def __init__(self, path: ReceivePath = ReceivePath.OFF) -> None:
+        self.world = World(path=path)
 
     def host(self, name: str, *addresses: str) -> SimulatedHost:
         return SimulatedHost(self.world, name, addresses)
@@ -380,7 +380,7 @@ class RealHost(Host):
         self.create_link()
         self.deadline_us: int | None = 0
         with namespace.inside():
-            self.system = LinuxSystem()
+            self.system = LinuxSystem(path=lan.path)
             self.engine = Engine(self.system, self.reports.append)
 
     def close(self) -> None:
@@ -444,8 +444,9 @@ class RealHost(Host):
 class RealLan(Lan):
     """Network namespaces on one bridge, in real time."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, path: ReceivePath | None = None) -> None:
         self.network = network
+        self.path = path
         self.switch = network.lan({})
         self.hosts: list[RealHost] = []
 
