@@ -26,6 +26,7 @@ _ROOMS: Final = {
     "explain": "pyvrrp.answers",
     "keywords": "pyvrrp.answers",
     "convert": "pyvrrp.convert",
+    "health": "pyvrrp.health",
     "manifest": "pyvrrp.manifest.run",
     "lab": "pyvrrp.lab.run",
 }

@@ -26,6 +26,7 @@ TTL_MAX: Final = 255
 
 _NUMBER: Final = re.compile(r"[0-9]++", re.ASCII)
 _WEIGHT: Final = re.compile(r"[+-]?[0-9]++", re.ASCII)
+_WEIGHT_MAX: Final = 254  # of anything that is tracked; what can bear less gets the nearest to it
 
 
 class Peer(NamedTuple):
@@ -283,11 +284,7 @@ class Tracked:
             )
         if len(words) == 2:
             raise BadValue(f"weight without value specified for {label} - ignoring", Code.MISSING_VALUE)
-        if _WEIGHT.fullmatch(words[2]) and abs(int(words[2])) <= self.high:
-            weight = int(words[2])
-        else:
-            message = f"{label}: weight must be between [-{self.high}..{self.high}] inclusive, ignoring..."
-            reading.lose(message, Code.VALUE_RANGE, word=2)
+        weight = self._weight(reading, label)
         if len(words) > 3:
             if words[3] == "reverse":
                 reverse = True
@@ -297,3 +294,16 @@ class Tracked:
                 message = f"unknown {label} weight option {reading.shown(3)} - ignoring"
                 reading.lose(message, Code.UNKNOWN_OPTION, word=3)
         return Track(name, weight, reverse, place)
+
+    def _weight(self, reading: Reading, label: str) -> int | None:
+        """The number as keepalived reads it: what follows its digits is passed over, and 254 becomes 253."""
+        text = reading.words[2]
+        match = _WEIGHT.match(text)
+        message = f"{label}: weight must be between [-{self.high}..{self.high}] inclusive"
+        if match is None or abs(int(match.group())) > _WEIGHT_MAX:
+            reading.lose(f"{message}, ignoring...", Code.VALUE_RANGE, word=2)
+            return self.weight
+        weight = max(-self.high, min(int(match.group()), self.high))
+        if match.end() < len(text) or weight != int(text):
+            reading.mend(f"{message}, using {weight}", Code.VALUE_RANGE, word=2)
+        return weight

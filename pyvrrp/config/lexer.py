@@ -4,6 +4,7 @@ Text to logical lines: comments gone, words with their columns, braces told apar
 * A logical line ends at the end of the line, after `{`, and before and after `}`.
 * `"..."` is one word; `!` and `#` outside quotes start a comment, unless a backslash stands before them.
 * Keywords whose value is a command are lexed like a shell does it, see `split_command`.
+* A word ends at a quote that is never closed, and the line has only the words before it, as in keepalived.
 * Nothing here fails: a line that cannot be read carries its problem.
 
 What `preprocess.py` replaced is lexed as it would be if it had been typed; its places stay those of the source.
@@ -231,10 +232,7 @@ def _cut(raw: str, file: str, number: int, commands: AbstractSet[str]) -> Iterat
             begin = mark.end()
     last = Line(file, number, begin, raw[begin:end], opens=False, closes=False)
     last.problem = problem
-    if problem:
-        pieces.append(last)
-    else:
-        _take(pieces, last, commands)
+    _take(pieces, last, commands)
     if end > LINE_LENGTH or "\0" in raw[:end]:
         whole = Line(file, number, 0, raw[:end], opens=raw[:end].rstrip(_BLANKS).endswith("{"), closes=False)
         if end > LINE_LENGTH:
@@ -263,16 +261,18 @@ def _special_at(raw: str, begin: int, commands: AbstractSet[str]) -> re.Pattern[
 
 
 def _take(pieces: list[Line], line: Line, commands: AbstractSet[str]) -> None:
-    """Find the words of a piece; a piece without any counts only if it opens a block."""
+    """Find the words of a piece; a piece without any counts only if it opens a block, or cannot be read."""
     is_command = False
     for quoted, bare, quote in _WORD.findall(line.text):
         if quote and not is_command:
-            line.problem = line.problem or UNTERMINATED
+            line.problem = UNTERMINATED
+            break
         if bare:
             line.words.append(bare.replace("\\#", "#").replace("\\!", "!") if "\\" in bare else bare)
             is_command = is_command or line.words[0] in commands
         else:
             line.words.append(quoted)
+    line.mended = bool(line.problem and line.words and not is_command)
     if line.words or line.opens or line.problem:
         pieces.append(line)
 

@@ -11,9 +11,10 @@ from pyvrrp.config.build import build, runnable
 from pyvrrp.config.check import check, check_interfaces
 from pyvrrp.config.complaints import Log, Parsed
 from pyvrrp.config.host import SIZE_MAX, Host, Included, NoHost, Setting, Unreadable
-from pyvrrp.config.parser import read
+from pyvrrp.config.parser import Drafts, read
 from pyvrrp.errors import ConfigError
 
+NATIVE_SUFFIX: Final = ".toml"
 _ANY_EXECUTE: Final = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 
 
@@ -42,11 +43,21 @@ def parse_text(
     """
     log = Log(file)
     name = os.uname().nodename.partition(".")[0] if config_id is None else config_id
-    everything, refused = build(read(text, log, Setting(host or NoHost(), name, check_includes)), log)
+    return judge(read(text, log, Setting(host or NoHost(), name, check_includes)), log, interfaces)
+
+
+def judge(drafts: Drafts, log: Log, interfaces: Collection[str] | None) -> Parsed:
+    """What a text comes to that has been read; arguments as for `parse_text`."""
+    everything, refused = build(drafts, log)
     check(everything, refused, log)
     if interfaces is not None:
         check_interfaces(everything, interfaces, log)
     return Parsed(runnable(everything, refused), log.complaints(), tuple(sorted(refused)), everything)
+
+
+def is_native(name: str | os.PathLike[str]) -> bool:
+    """Whether a file of that name is in the native form, and no keepalived.conf."""
+    return os.fspath(name).endswith(NATIVE_SUFFIX)
 
 
 def load(
@@ -57,7 +68,13 @@ def load(
     check_includes: bool = False,
 ) -> Parsed:
     """
-    Read and parse a file and what it includes; arguments as for `parse_text`.
+    Read and parse a file, and what it includes; in the native form if it is called `*.toml`.
+
+    Args:
+        path: The file.
+        interfaces: As for `parse_text`.
+        config_id: As for `parse_text`; the native form has no such lines.
+        check_includes: As for `parse_text`; the native form includes nothing.
 
     Raises:
         ConfigError: The file cannot be read.
@@ -67,6 +84,10 @@ def load(
         included = _read(name, SIZE_MAX)
     except Unreadable as error:
         raise ConfigError(str(error), file=name, hint=error.hint) from error
+    if is_native(name):
+        from pyvrrp.config.native.read import parse_native  # noqa: PLC0415  most files are a keepalived.conf
+
+        return parse_native(included.text, name, interfaces)
     return parse_text(
         included.text, name, interfaces, host=ThisHost(), config_id=config_id, check_includes=check_includes
     )

@@ -28,6 +28,9 @@ VALUES_MAX: Final = 255 * 255  # addresses of all the virtual routers that one i
 # Of a block that is not supported as a whole, its keywords need not be told one by one.
 _TOLD: Final = frozenset({Block.ROOT, Block.GLOBAL, Block.INSTANCE})
 
+# Their names are one word, or they are not there; of the others, the first word is the name.
+_ONE_WORD: Final = frozenset({Block.INSTANCE, Block.SYNC_GROUP, Block.TRACK_GROUP})
+
 
 class Said(NamedTuple):
     """A value, and the line that said it."""
@@ -76,12 +79,18 @@ class Draft:
 
 @dataclass(slots=True)
 class _Frame:
-    """A block that is open: one of keywords, or if *row* is set one of values."""
+    """
+    A block that is open: one of keywords, or if *row* is set one of values.
+
+    Attributes:
+        stray: So many braces are open in it that open nothing.
+    """
 
     block: Block
     draft: Draft
     line: Line
     row: Row | None = None
+    stray: int = 0
 
 
 @dataclass(slots=True)
@@ -95,7 +104,12 @@ class Drafts:
 
 def read(text: str, log: Log, setting: Setting | None = None) -> Drafts:
     """Read a text, and what it includes, to drafts; whatever is wrong with it goes to the log."""
-    return _Engine(log).run(lex(preprocess(text, log, setting or Setting(NoHost())), COMMANDS))
+    return read_lines(lex(preprocess(text, log, setting or Setting(NoHost())), COMMANDS), log)
+
+
+def read_lines(lines: Iterable[Line], log: Log) -> Drafts:
+    """Read logical lines to drafts, whatever they were made of."""
+    return _Engine(log).run(lines)
 
 
 class _Engine:
@@ -123,10 +137,7 @@ class _Engine:
             elif line.problem:
                 self._problem(line)
             elif not line.words:
-                self._log.add(
-                    Severity.ERROR, line, "Unexpected '{' - its block is ignored", dropped=True, code=Code.EXTRA_BRACE
-                )
-                self._pass_over(line)
+                self._stray_brace(line)
             else:
                 self._take(line)
         self._end()
@@ -138,7 +149,11 @@ class _Engine:
             self._log.add(Severity.ERROR, line, line.problem, dropped=True, code=PROBLEMS.get(line.problem))
             self._pass_over(line)
             return
-        self._log.add(Severity.WARNING, line, line.problem, word=len(line.words), code=Code.EXTRA_WORDS)
+        word = len(line.words)
+        if line.problem == UNTERMINATED:  # what follows is lost, so a value may be missing
+            self._log.add(Severity.ERROR, line, line.problem, word=word, dropped=True, code=Code.QUOTE)
+        else:
+            self._log.add(Severity.WARNING, line, line.problem, word=word, code=Code.EXTRA_WORDS)
         if line.words:
             self._take(line)
 
@@ -148,8 +163,15 @@ class _Engine:
             self._passing = 1
             self._passed_from = line
 
+    def _stray_brace(self, line: Line, word: int = 0) -> None:
+        """A brace that opens nothing: what stands in it is read as if it and the one that closes it were not there."""
+        self._log.add(Severity.ERROR, line, "Unexpected '{' - ignoring", word=word, dropped=True, code=Code.EXTRA_BRACE)
+        self._stack[-1].stray += 1
+
     def _close(self, line: Line) -> None:
-        if len(self._stack) > 1:
+        if self._stack[-1].stray:
+            self._stack[-1].stray -= 1
+        elif len(self._stack) > 1:
             self._stack.pop()
         else:
             self._log.add(
@@ -190,24 +212,11 @@ class _Engine:
         elif row.shape is Shape.LINE:
             self._keyword(line, frame, row)
             if line.opens:
-                self._log.add(
-                    Severity.ERROR,
-                    line,
-                    "Unexpected '{' - its block is ignored",
-                    word=1,
-                    dropped=True,
-                    code=Code.EXTRA_BRACE,
-                )
-                self._pass_over(line)
-        elif not line.opens:
-            self._log.add(
-                Severity.ERROR,
-                line,
-                f"Missing '{{' at the beginning of block {row.keyword}",
-                dropped=True,
-                code=Code.MISSING_BRACE,
-            )
+                self._stray_brace(line, 1)
         else:
+            if not line.opens:  # it is read nevertheless
+                message = f"Missing '{{' at the beginning of block {row.keyword}"
+                self._log.add(Severity.ERROR, line, message, dropped=True, code=Code.MISSING_BRACE)
             self._open(line, frame, row)
 
     def _outer(self, word: str) -> int:
@@ -234,9 +243,17 @@ class _Engine:
             dropped=True,
             code=Code.MISPLACED_BLOCK,
         )
+        for left in self._stack[depth + 1 :]:
+            self._forget_empty(left)
         del self._stack[depth + 1 :]
         self._open(line, frame, BY_BLOCK[frame.block][word])
         return True
+
+    def _forget_empty(self, frame: _Frame) -> None:
+        """A name without a brace and without a block, as another block follows, defines nothing."""
+        draft = frame.draft
+        if not (draft.line.opens or draft.said or draft.items or draft.blocks or draft.misspoken):
+            self._drafts.named[draft.block].pop(draft.name, None)
 
     def _unknown(self, line: Line, frame: _Frame) -> None:
         """Say it, with the nearest known word; a whole block is passed over."""
@@ -293,9 +310,11 @@ class _Engine:
         assert row.opens is not None
         words = line.words
         known = self._drafts.named[row.opens]
-        if len(words) != 2 or not words[1]:
+        strict = row.opens in _ONE_WORD
+        if len(words) < 2 or not words[1] or (strict and len(words) > 2):
+            severity = Severity.MISSING if len(words) < 2 and not strict else Severity.ERROR
             self._log.add(
-                Severity.ERROR, line, f"{row.keyword} must have a name", word=1, dropped=True, code=Code.MISSING_NAME
+                severity, line, f"{row.keyword} must have a name", word=1, dropped=True, code=Code.MISSING_NAME
             )
             self._pass_over(line)
         elif words[1] in known:
@@ -311,6 +330,7 @@ class _Engine:
             self._pass_over(line)
         else:
             draft = known[words[1]] = Draft(row.opens, words[1], line)
+            Reading(self._log, line, "", draft.refusals).end(2)
             self._stack.append(_Frame(row.opens, draft, line))
 
     def _keyword(self, line: Line, frame: _Frame, row: Row) -> None:

@@ -590,6 +590,18 @@ def test_track_script_weights(line: str, track: tuple[int | None, bool | None] |
     assert [each.message[: len(complaint)] for each in result.drops] == ([complaint] if complaint else [])
 
 
+@pytest.mark.parametrize(("said", "used"), [("254", 253), ("-254", -253), ("7x", 7), ("254x", 253)])
+def test_a_weight_is_brought_into_its_range(said: str, used: int) -> None:
+    """As seen with 2.2.7: one more than the greatest is that, and what follows the digits is passed over."""
+    result = parse("track_interface {", f"eth1 weight {said}", "}")
+    assert [(each.name, each.weight) for each in one(result).track_interfaces] == [("eth1", used)]
+    [complaint] = result.complaints
+    assert complaint.severity is Severity.WARNING
+    assert (
+        complaint.message == f"(V1) track_interface 'eth1': weight must be between [-253..253] inclusive, using {used}"
+    )
+
+
 def test_track_interfaces() -> None:
     result = parse("track_interface {", "eth0", "eth1 weight -5 reverse", "eth1", "eth2 weight 3 noreverse", "}")
     found = [(each.name, each.weight, each.reverse) for each in one(result).track_interfaces]

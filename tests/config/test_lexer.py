@@ -96,6 +96,21 @@ def test_problems(text: str, problem: str) -> None:
     assert lines(text)[0].problem == problem
 
 
+@pytest.mark.parametrize(
+    ("text", "words", "mended"),
+    [
+        ('a b "c d', ["a", "b"], True),
+        ('a "b c" d"e', ["a", "b c", "d"], True),
+        (r'a "b\" c', ["a", "b\\", "c"], True),
+        ('"a b', [], False),
+        ('script "/x', ["script", "", "/x"], False),
+    ],
+)
+def test_an_open_quote_leaves_the_words_before_it(text: str, words: list[str], mended: bool) -> None:
+    [line] = lines(text)
+    assert (line.problem, line.words, line.mended) == ("unterminated quote", words, mended)
+
+
 @pytest.mark.parametrize("text", ["a b\\", "a b # c \\", "a b {\\", "\\", "a }\\"])
 def test_a_backslash_at_the_end_is_ignored_and_said(text: str) -> None:
     r"""keepalived takes it for a part of the last word: `priority 100 \\` is no number there."""
@@ -109,7 +124,7 @@ def test_a_backslash_at_the_end_is_ignored_and_said(text: str) -> None:
 def test_a_worse_problem_wins(text: str) -> None:
     [line] = lines(text)
     assert line.problem
-    assert not line.mended
+    assert "backslash" not in line.problem
 
 
 @pytest.mark.parametrize(

@@ -48,21 +48,36 @@ def said(text: str) -> list[str]:
         (f"{ONE}\n virtual_server 1 2 {{\na {{\n}}", [
             "f:9:2: missing '}': the block of 'virtual_server' is never closed",
         ]),
-        (f"{ONE}\n{{\n", [
-            "f:9:1: Unexpected '{' - its block is ignored",
-            "f:9:1: missing '}': the block is never closed",
+        (f"{ONE}\n{{\n", ["f:9:1: Unexpected '{' - ignoring"]),
+        (f"{ONE}x\0{{\n", [
+            "f:8:1: the line holds a NUL octet and is ignored",
+            "f:8:1: missing '}': the block is never closed",
         ]),
         (f"vrrp_instance I {{\n{CORE}authentication {{{{\nauth_type x\n}}\n}}\n}}", [
-            "f:7:17: Unexpected '{' - its block is ignored",
+            "f:7:17: Unexpected '{' - ignoring",
+            "f:8:11: (I) unknown auth_type '***', not PASS or AH",
         ]),
         (f"vrrp_instance I {{\npriority 5 {{\npriority 6\n}}\n{CORE}}}", [
-            "f:2:10: Unexpected '{' - its block is ignored",
+            "f:2:10: Unexpected '{' - ignoring",
         ]),
         (f"vrrp_instance I {{\n{CORE}track_script\npriority 5\n}}", [
+            "f:1:1: missing '}': the block of 'vrrp_instance' is never closed",
             "f:7:1: Missing '{' at the beginning of block track_script",
+            "f:8:10: (I) unknown track_script 'priority' option '5' - ignoring (weight N)",
+        ]),
+        (f"{ONE}virtual_server 192.0.2.1 80\ndelay_loop 3\n}}", [
+            "f:8:1: Missing '{' at the beginning of block virtual_server",
+            "f:9:1: Unknown keyword 'delay_loop'",
+            "f:10:1: Extra '}' found (nothing is open here)",
         ]),
         (f"vrrp_instance I {{\n{CORE}virtual_ipaddress_excluded x {{\n}}\n}}", [
             "f:7:28: Block virtual_ipaddress_excluded has extra parameters",
+        ]),
+        # What stands behind a brace in a secret is one too.
+        (f"vrrp_instance I {{\n{CORE}authentication {{\nauth_type PASS\nauth_pass ab{{cd\n}}\n}}\n}}", [
+            "f:9:13: Unexpected '{' - ignoring",
+            "f:9:14: Unknown keyword '***' (a value with blanks or braces needs quotes)",
+            "f:1:1: missing '}': the block of 'vrrp_instance' is never closed",
         ]),
         # A forgotten brace is seen at the next block.
         (f"vrrp_instance I {{\nvirtual_ipaddress {{\n192.0.2.1\ntrack_interface {{\neth1\n}}\n{CORE}}}", [
@@ -92,10 +107,17 @@ def said(text: str) -> list[str]:
             "f:11:15: vrrp_instance must have a name",
             "f:13:15: vrrp_instance must have a name",
         ]),
+        (f"{ONE}vrrp_script {{\ninterval 1\n}}", ["f:8:12: vrrp_script must have a name"]),
         # Lines that cannot be read.
         (f"vrrp_instance I {{\n{CORE}notify \"/x\nnotify '/y\n}}", [
             "f:7:1: unterminated quote",
             "f:8:8: (I) notify: missing terminating '",
+        ]),
+        (f"vrrp_instance I {{\n{CORE}priority 7 \"8\nfrob \"x\n\"x\n}}", [
+            "f:7:12: unterminated quote",
+            "f:8:6: unterminated quote",
+            "f:8:1: Unknown keyword 'frob'",
+            "f:9:1: unterminated quote",
         ]),
         (f"{ONE}x\0y {{\npriority\n}}", ["f:8:1: the line holds a NUL octet and is ignored"]),
         # Values that are missing.
@@ -125,6 +147,82 @@ def test_an_unknown_block_does_not_harm_its_surroundings() -> None:
     [instance] = parse_text(text).configuration.instances
     assert instance.priority == 9
     assert len(instance.virtual_addresses) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"vrrp_instance I\n{CORE}priority 9\n}}",
+        f"vrrp_instance I {{\ntrack_interface\n}}\n{CORE}priority 9\n}}",
+        f"vrrp_instance I {{\n{CORE.replace('address {', 'address')}priority 9\n}}",
+        f"{{\nvrrp_instance I {{\n{CORE}priority 9\n}}\n}}",
+        f"{{\nvrrp_instance I {{\n{CORE}priority 9\n}}",
+        f"vrrp_instance I {{ {{\n{CORE}}}\npriority 9\n}}",
+        f"vrrp_instance I {{\nnopreempt {{\n{CORE}priority 9\n}}",
+        f"vrrp_instance I {{\nnopreempt {{\n}}\n{CORE}priority 9\n}}",
+        f"vrrp_instance I {{\n{CORE.replace('address {', 'address {{')}}}\npriority 9\n}}",
+        f"vrrp_instance I {{\npriority 9 {{\n{CORE}}}\ntrack_group G {{\n}}",
+        f"vrrp_instance I\nvrrp_instance I {{\n{CORE}priority 9\n}}",
+    ],
+)
+def test_a_brace_too_few_or_too_many_costs_nothing(text: str) -> None:
+    """As in keepalived it is complained about, and what it begins is read as if it were right."""
+    result = parse_text(text)
+    assert result.exit_code == 5
+    [instance] = result.configuration.instances
+    assert (instance.name, instance.priority) == ("I", 9)
+    assert [str(line.address) for line in instance.virtual_addresses] == ["192.0.2.1/32"]
+
+
+@pytest.mark.parametrize("after", ["priority 5\n}", "}"])
+def test_a_block_without_its_brace_keeps_its_name_if_it_says_anything(after: str) -> None:
+    """It lacks the rest, and so nothing can be started; one that says nothing is forgotten with the next block."""
+    result = parse_text(f"vrrp_instance H\n{after}\n{ONE}")
+    assert [one.message for one in result.fatal] == ["(H) the virtual router id must be set"]
+    result = parse_text(f"vrrp_instance H\n{ONE}")
+    assert not result.fatal
+    assert [instance.name for instance in result.configuration.instances] == ["I"]
+
+
+@pytest.mark.parametrize(
+    ("value", "password"),
+    [
+        ('"secret', None),
+        ('"', None),
+        ('"se { cr } et', None),
+        ('ab "', b"ab"),
+        ('ab"c', b"ab"),
+        ('"ab" "c', b"ab"),
+        ('"ab\\"', b"ab\\"),
+        ('\\"ab', b"\\"),
+        ("$P", None),
+    ],
+)
+def test_a_password_lost_to_an_open_quote_is_missing(value: str, password: bytes | None) -> None:
+    """As seen with 2.2.7 the line ends at the quote; without a value before it nothing starts, no open router."""
+    text = f'$P="x y\nvrrp_instance I {{\n{CORE}authentication {{\nauth_type PASS\nauth_pass {value}\n}}\n}}'
+    result = parse_text(text)
+    assert any(one.message == "unterminated quote" for one in result.complaints)
+    if password is None:
+        assert result.exit_code == 2
+        assert [one.message for one in result.fatal] == ["(I) auth_pass is missing its value"]
+    else:
+        authentication = result.configuration.instances[0].authentication
+        assert not result.fatal
+        assert authentication is not None
+        assert authentication.password == password
+
+
+def test_the_name_of_a_check_is_one_word() -> None:
+    """The first; an instance with two is not read, see above."""
+    text = f"vrrp_script a b {{\ntcp_check 80\n}}\nvrrp_instance I {{\n{CORE}track_script {{\na\n}}\n}}"
+    result = parse_text(text, "f")
+    assert [script.name for script in result.configuration.scripts] == ["a"]
+    assert "f:1:15: 'b' and what follows is not used" in [str(one) for one in result.complaints]
+
+
+def test_a_check_without_a_name_forbids_the_start() -> None:
+    assert parse_text(f"{ONE}vrrp_script {{\ninterval 1\n}}").exit_code == 2
 
 
 def test_a_forgotten_brace_loses_nothing() -> None:

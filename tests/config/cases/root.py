@@ -39,7 +39,7 @@ CASES = (
         f"vrrp_script S {{\ntcp_check 80\n}}\n{VRRP}track_script {{\nS\n}}\n}}",
         "script.name",
         "S",
-        "vrrp_script a b {\n}",
+        "vrrp_script {\n}",
         "vrrp_script must have a name",
     ),
     Case(
