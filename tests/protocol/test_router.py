@@ -625,7 +625,9 @@ def test_a_doubtful_master_listens_to_the_end() -> None:
 def test_drain_serves_until_the_successor_is_heard() -> None:
     """Goodbye, then silence with the addresses kept; gone when the successor has had time to announce itself."""
     r = master()
+    assert not r.handing_over
     assert wishes(r.handle(Drain(), 4 * S)) == (SendAdvertisement(0),)
+    assert r.handing_over
     assert (r.state, r.next_deadline_us) == (State.MASTER, 4 * S + S + 10_000)
     assert wishes(r.handle(heard(0), 4 * S + 1)) == ()
     assert r.handle(heard(100), 4 * S + 600_000) == ()
