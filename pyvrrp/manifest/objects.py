@@ -17,6 +17,7 @@ from pyvrrp.manifest.request import HOST_PORT, SCRIPTS, Request
 from pyvrrp.manifest.text import Object, Value
 
 HEALTH: Final = ("pyvrrp", "health")
+READY: Final = (*HEALTH, "--ready")
 PGREP: Final = ("pgrep", "keepalived")
 CAPABILITIES: Final = ("NET_ADMIN", "NET_RAW")
 CONTAINER: Final = {OPENSHIFT: "openshift-ipfailover", KUBERNETES: "pyvrrp"}
@@ -201,7 +202,7 @@ def _container(request: Request) -> dict[str, Value]:
     if request.liveness != "none":
         container["livenessProbe"] = _probe(HEALTH if request.liveness == "health" else PGREP)
     if request.readiness != "none":
-        container["readinessProbe"] = _probe(HEALTH)
+        container["readinessProbe"] = _probe(READY)
     container["volumeMounts"] = list(_mounts(request))
     return container
 

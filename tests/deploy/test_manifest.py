@@ -95,7 +95,7 @@ def test_the_least_that_can_be_said(printed: Print, target: str, kind: str, kind
         "OPENSHIFT_HA_REPLICA_COUNT": "2",
     }
     assert made.container["livenessProbe"]["exec"] == {"command": ["pyvrrp", "health"]}
-    assert made.container["readinessProbe"]["exec"] == {"command": ["pyvrrp", "health"]}
+    assert made.container["readinessProbe"]["exec"] == {"command": ["pyvrrp", "health", "--ready"]}
     assert "cpu" not in made.container["resources"]["limits"]
     assert made.of(kind)["spec"]["selector"]["matchLabels"] == {"ipfailover": "ipfailover"}
     assert "defaultMode" not in made.text
