@@ -27,7 +27,7 @@ BATCHES_MAX: Final = 8
 """Batches read from one socket in one go; then others get their turn."""
 
 POLL_MIN_US: Final = 4_000
-POLL_MAX_US: Final = 32_000
+POLL_MAX_US: Final = 100_000
 POLL_PACKETS: Final = 256
 """Of the split path: so many packets at a time are good to read, and a receive buffer holds ten times as many."""
 
