@@ -123,6 +123,7 @@ class Listener:
 
     __slots__ = (
         "_brackets",
+        "_failed",
         "_load",
         "_look_us",
         "_passed",
@@ -166,6 +167,7 @@ class Listener:
         self.estimated = False
         self._receivers: dict[int, Receiver] = {}
         self._passed: dict[int, tuple[bytes, IpHeader, Received]] = {}
+        self._failed: dict[int, tuple[bytes, IpHeader, PacketError]] = {}
         self.counters: Counter[str] = Counter()
         self._served: tuple[frozenset[int], int] | None = None
         self._brackets: list[_Bracket] | None = None
@@ -180,6 +182,7 @@ class Listener:
         self.runners[vrid] = runner
         self._receivers[vrid] = runner.receiver
         self._passed.pop(vrid, None)
+        self._failed.clear()
         if runner.settings.unicast_peers:
             self.own = runner.source
 
@@ -189,6 +192,7 @@ class Listener:
         if self.runners.get(vrid) is runner:
             del self.runners[vrid], self._receivers[vrid]
             self._passed.pop(vrid, None)
+            self._failed.clear()
 
     def serve(self) -> None:
         """Tell the socket which packets are for us, if that has changed."""
@@ -353,10 +357,9 @@ class Listener:
         meant = (self.interface, header.destination)
         if meant != self.destination and meant in served:
             return
-        try:
-            received = self._check(datagram.payload, header)
-        except PacketError as error:
-            self._drop(error, header.source, now_us, batch)
+        received = self._check(datagram.payload, header)
+        if isinstance(received, PacketError):
+            self._drop(received, header.source, now_us, batch)
             return
         runner = self.runners[received.receiver.vrid]
         runner.count("advertisements-received")
@@ -375,13 +378,20 @@ class Listener:
         if before_us is None or after_us is None or after_us < before_us:
             self.changed = True  # else the engine wakes at the old deadline and looks again: that costs less
 
-    def _check(self, payload: bytes, header: IpHeader) -> Received:
-        """The receive checks; octets that passed them a moment ago pass again (one packet for each VRID is kept)."""
+    def _check(self, payload: bytes, header: IpHeader) -> Received | PacketError:
+        """The receive checks; octets that passed or failed a moment ago do so again (one of each kept for a VRID)."""
         vrid = payload[1] if len(payload) > 1 else 0
         known = self._passed.get(vrid)
         if known is not None and known[0] == payload and known[1] == header:
             return known[2]
-        received = receive(payload, header, self._receivers)
+        failed = self._failed.get(vrid)
+        if failed is not None and failed[0] == payload and failed[1] == header:
+            return failed[2]
+        try:
+            received = receive(payload, header, self._receivers)
+        except PacketError as error:
+            self._failed[vrid] = (payload, header, error.with_traceback(None))
+            return error
         self._passed[vrid] = (payload, header, received)
         return received
 
