@@ -17,6 +17,7 @@ from typing import Final
 
 from pyvrrp.errors import KernelError, LinkNotReady, NotPermitted
 from pyvrrp.net import addresses as virtual
+from pyvrrp.net import rights
 from pyvrrp.net.batches import FrameSocket
 from pyvrrp.net.intake import Intake
 from pyvrrp.net.netlink import rtnetlink
@@ -48,8 +49,7 @@ _THERE: Final = frozenset({errno.EEXIST})
 
 def missing_capabilities() -> list[str]:
     """Which of the capabilities that pyvrrp needs are not effective in this process."""
-    with open("/proc/self/status", encoding="ascii", errors="replace") as status:  # noqa: PTH123  pathlib takes milliseconds to import
-        effective = next((int(line.split()[1], 16) for line in status if line.startswith("CapEff:")), 0)
+    effective = rights.effective()
     return [name for bit, name in _CAPABILITIES if not effective >> bit & 1]
 
 

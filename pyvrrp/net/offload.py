@@ -26,6 +26,7 @@ from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple, TypeAlias
 
 from pyvrrp.errors import DropReason, KernelError, NotPermitted
+from pyvrrp.net import rights
 from pyvrrp.net.filters import SAMPLE, check_sample, detach
 from pyvrrp.protocol.advertisement import check_vrid
 from pyvrrp.protocol.constants import IP_PROTOCOL, TTL, VRID_MAX, Family
@@ -663,7 +664,7 @@ def _why_forbidden() -> str:
 
 
 def _capable() -> bool:
-    return bool(int(_status("CapEff") or "0", 16) & (1 << _CAP_BPF | 1 << _CAP_SYS_ADMIN))
+    return bool(rights.effective() & (1 << _CAP_BPF | 1 << _CAP_SYS_ADMIN))
 
 
 def _status(key: str) -> str:

@@ -12,7 +12,7 @@ from ipaddress import IPv6Address
 import pytest
 
 from pyvrrp.errors import KernelError, NotPermitted
-from pyvrrp.net import offload
+from pyvrrp.net import offload, rights
 from pyvrrp.net.offload import build_program, fingerprint, open_offload
 from pyvrrp.protocol.constants import Family
 from pyvrrp.protocol.headers import IpHeader
@@ -94,25 +94,27 @@ def test_a_kernel_without_what_it_needs(monkeypatch: pytest.MonkeyPatch, number:
     assert not isinstance(error, NotPermitted)
 
 
-STATUS = "Name:\tpyvrrp\nCapEff:\t{}\nSeccomp:\t{}\n"
+STATUS = "Name:\tpyvrrp\nSeccomp:\t{}\n"
 HOST = "         0          0 4294967295\n"
 
 
 @pytest.mark.parametrize(
     ("number", "status", "uid_map", "reason"),
     [
-        (errno.EPERM, ("0000000000003000", 0), HOST, "needs CAP_BPF$"),
-        (errno.EINVAL, ("0000000000003000", 0), HOST, "needs CAP_BPF$"),  # unprivileged_bpf_disabled = 0
-        (errno.EPERM, ("0000008000000000", 0), "0 1000 1\n", "that of a user namespace does not count"),
-        (errno.EPERM, ("0000008000000000", 2), HOST, "a seccomp filter forbids"),
-        (errno.EPERM, ("0000000000200000", 0), HOST, "security module.*RLIMIT_MEMLOCK"),  # CAP_SYS_ADMIN
-        (errno.EPERM, ("", 0), "", "needs CAP_BPF$"),
+        (errno.EPERM, (0x3000, 0), HOST, "needs CAP_BPF$"),
+        (errno.EINVAL, (0x3000, 0), HOST, "needs CAP_BPF$"),  # unprivileged_bpf_disabled = 0
+        (errno.EPERM, (0x80_0000_0000, 0), "0 1000 1\n", "that of a user namespace does not count"),
+        (errno.EPERM, (0x80_0000_0000, 2), HOST, "a seccomp filter forbids"),
+        (errno.EPERM, (0x20_0000, 0), HOST, "security module.*RLIMIT_MEMLOCK"),  # CAP_SYS_ADMIN
+        (errno.EPERM, (0, 0), "", "needs CAP_BPF$"),
     ],
 )
 def test_which_right_is_missing(
-    monkeypatch: pytest.MonkeyPatch, number: int, status: tuple[str, int], uid_map: str, reason: str
+    monkeypatch: pytest.MonkeyPatch, number: int, status: tuple[int, int], uid_map: str, reason: str
 ) -> None:
-    files = {"status": STATUS.format(*status), "uid_map": uid_map}
+    effective, seccomp = status
+    files = {"status": STATUS.format(seccomp), "uid_map": uid_map}
+    monkeypatch.setattr(rights, "effective", lambda: effective)
     monkeypatch.setattr(offload, "_bpf", answer(number))
     monkeypatch.setattr(offload, "_read", files.__getitem__)
     assert isinstance(refused(reason), NotPermitted)

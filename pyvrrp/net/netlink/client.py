@@ -1,5 +1,5 @@
 """
-The rtnetlink sockets: one that asks and is answered, one that listens.
+The netlink sockets: one that asks and is answered, one that listens.
 
 Both take nothing that the kernel did not send: any process may write to a netlink port.
 """
@@ -45,11 +45,11 @@ def _enlarge(sock: socket.socket, octets: int) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, octets)
 
 
-def _open(groups: int) -> socket.socket:
+def _open(groups: int, protocol: int = socket.NETLINK_ROUTE, subject: str = SUBJECT) -> socket.socket:
     try:
-        sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
     except OSError as error:
-        raise refusal("open", SUBJECT, error.errno) from error
+        raise refusal("open", subject, error.errno) from error
     try:
         for option in (_NETLINK_EXT_ACK, _NETLINK_CAP_ACK, _NETLINK_GET_STRICT_CHK):
             # Older kernels lack them one by one; what is lost is a text, some octets, a filter we apply as well.
@@ -58,7 +58,7 @@ def _open(groups: int) -> socket.socket:
         sock.bind((0, groups))
     except OSError as error:
         sock.close()
-        raise refusal("bind", SUBJECT, error.errno) from error
+        raise refusal("bind", subject, error.errno) from error
     return sock
 
 
@@ -78,12 +78,19 @@ class Client:
     Requests and their answers, one caller at a time; safe to call from several threads.
 
     The socket belongs to the network namespace of the thread that makes it.
+
+    Args:
+        protocol: Netlink family.
+        subject: Its name, as errors shall say it.
+        needs: Capability without which this family does not even answer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, protocol: int = socket.NETLINK_ROUTE, subject: str = SUBJECT, needs: str = "") -> None:
+        self._subject = subject
+        self._needs = needs
         self._lock = threading.Lock()
         self._sequence = 0
-        self._socket = _open(0)
+        self._socket = _open(0, protocol, subject)
         self._socket.settimeout(_ANSWER_WITHIN_S)
 
     def close(self) -> None:
@@ -98,16 +105,16 @@ class Client:
         try:
             data = _from_kernel(self._socket)
         except TimeoutError as error:
-            raise refusal("hear from", SUBJECT, errno.ETIMEDOUT) from error
+            raise refusal("hear from", self._subject, errno.ETIMEDOUT) from error
         except OSError as error:
-            raise refusal("hear from", SUBJECT, error.errno) from error
+            raise refusal("hear from", self._subject, error.errno) from error
         return wire.parse_messages(data)
 
     def _send(self, data: bytes) -> None:
         try:
             self._socket.send(data)
         except OSError as error:
-            raise refusal("write to", SUBJECT, error.errno) from error
+            raise refusal("write to", self._subject, error.errno) from error
 
     def dump(self, request: Request, subject: str) -> list[Message]:
         """
@@ -142,7 +149,7 @@ class Client:
                     continue
                 answer = wire.parse_answer(message)
                 if answer.errno:
-                    raise refusal("list", subject, answer.errno, detail=answer.text)
+                    raise refusal("list", subject, answer.errno, needs=self._needs, detail=answer.text)
                 return None if interrupted else found
 
     def ask(self, request: Request, subject: str) -> Message:
@@ -162,7 +169,35 @@ class Client:
                     if message.kind != wire.NLMSG_ERROR:
                         return message
                     answer = wire.parse_answer(message)
-                    raise refusal("read", subject, answer.errno or errno.ENODATA, detail=answer.text)
+                    number = answer.errno or errno.ENODATA
+                    raise refusal("read", subject, number, needs=self._needs, detail=answer.text)
+
+    def transact(self, requests: Sequence[Request]) -> tuple[int, Answer]:
+        """
+        Carry out requests of a family that makes all of a send's changes or none (nfnetlink).
+
+        Args:
+            requests: Two at least: the first and the last mark the beginning and the end.
+
+        Returns:
+            The place in *requests* of the first that failed, and why; if none did, of the last change, with errno 0.
+
+        Raises:
+            KernelError: Not sent, or no answer was heard: nothing is known.
+        """
+        with self._lock:
+            sequences = [self._next() for _ in requests]
+            flags = [0] * len(requests)
+            flags[-2] = wire.NLM_F_ACK  # the end itself is acknowledged by late kernels only
+            together = zip(requests, sequences, flags, strict=True)
+            self._send(b"".join(wire.pack_message(*one) for one in together))
+            while True:
+                for message in self._receive():
+                    if message.kind == wire.NLMSG_ERROR and message.sequence in sequences:
+                        answer, at = wire.parse_answer(message), sequences.index(message.sequence)
+                        # A failure to commit is said of the beginning, and before all acknowledgements.
+                        if answer.errno or at == len(requests) - 2:
+                            return at, answer
 
     def change(self, requests: Sequence[Request]) -> list[Answer]:
         """

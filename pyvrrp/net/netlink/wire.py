@@ -111,7 +111,17 @@ def parse_attributes(data: bytes, start: int = 0) -> dict[int, bytes]:
     Raises:
         KernelError: A length is impossible (EBADMSG).
     """
-    found: dict[int, bytes] = {}
+    return dict(split_attributes(data, start))
+
+
+def split_attributes(data: bytes, start: int = 0) -> list[tuple[int, bytes]]:
+    """
+    Read the attributes from *start* as a list, in which one kind may come more than once.
+
+    Raises:
+        KernelError: A length is impossible (EBADMSG).
+    """
+    found: list[tuple[int, bytes]] = []
     at = start
     end = len(data)
     # Fewer than four octets at the end are padding, for the kernel too.
@@ -119,7 +129,7 @@ def parse_attributes(data: bytes, start: int = 0) -> dict[int, bytes]:
         length, kind = _ATTRIBUTE.unpack_from(data, at)
         if not 4 <= length <= end - at:
             raise malformed(f"attribute length {length} with {end - at} octets left")
-        found[kind & _NLA_TYPE_MASK] = data[at + 4 : at + length]
+        found.append((kind & _NLA_TYPE_MASK, data[at + 4 : at + length]))
         at += (length + 3) & ~3
     return found
 
