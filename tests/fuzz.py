@@ -1,7 +1,8 @@
 """
-Fuzzing by mutation, with nothing but the standard library: the parser of keepalived.conf and the packet decoder.
+Fuzzing by mutation, with nothing but the standard library: the parsers of both forms and the packet decoder.
 
     python -m tests.fuzz parser --seconds 600
+    python -m tests.fuzz native --seconds 600
     python -m tests.fuzz decoder --seconds 600 --seed 7
     python -m tests.fuzz parser --replay 123456
 
@@ -23,10 +24,15 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Final
 
+from pyvrrp.config.complaints import Parsed
 from pyvrrp.config.host import Unreadable
 from pyvrrp.config.keywords import ROWS
 from pyvrrp.config.lexer import split_command
 from pyvrrp.config.load import parse_text
+from pyvrrp.config.native.read import parse_native
+from pyvrrp.config.native.toml import to_native
+from pyvrrp.config.write import to_keepalived
+from pyvrrp.convert import differences
 from pyvrrp.errors import PacketError
 from pyvrrp.protocol.advertisement import Advertisement, decode, encode
 from pyvrrp.protocol.checksum import checksum
@@ -42,7 +48,7 @@ class Finding(Exception):  # noqa: N818  says what was found
     """The result of an input breaks a rule, though nothing was raised."""
 
 
-# The parser
+# The parsers of keepalived.conf and of the native form
 
 _SPECIALS: Final = (
     *(
@@ -82,12 +88,71 @@ _SKELETON: Final = (
 )
 
 
+_TOML_SPECIALS: Final = (
+    *(
+        "[",
+        "]",
+        "[[",
+        "]]",
+        "{",
+        "}",
+        "=",
+        " = ",
+        ",",
+        ".",
+        "\n",
+        "\n\n",
+        " ",
+        "\t",
+        "\r\n",
+        "\r",
+        "#",
+        "\0",
+        "\udcff",
+        "\ufeff",
+    ),
+    *('"', "'", '"""', "'''", "\\", '"\\u0000"', '"\\ud800"', '"\\U0010ffff"', '"\u2028"', '""'),
+    *(
+        "0",
+        "-0",
+        "+1",
+        "1_000",
+        "0xff",
+        "0o7",
+        "0b1",
+        "99999999999999999999",
+        "1" * 5000,
+        "1.5",
+        "1e999999",
+        "-1e-9",
+        ".5",
+    ),
+    *("inf", "-inf", "nan", "true", "false", "1979-05-27T07:32:00Z", "1979-02-31", "07:32:00", "24:00:00"),
+    *("{ a = { b = 1 } }", "[" * 200, "{a=" * 200, "[[vrrp_instance]]\n", "[vrrp_instance]\n", "[vrrp_instance.x]\n"),
+    *(
+        "name = ",
+        'name = "I"\n',
+        "[1, 2]",
+        '["192.0.2.1"]',
+        '[{ address = "192.0.2.1/24", dev = "eth0" }]',
+        "[[]]",
+        "[{}]",
+    ),
+)
+
+
 def parser_seeds() -> list[str]:
     """Sample files, and one text that uses all of the language that stands before the keywords."""
     return [path.read_text() for path in sorted(SAMPLES.glob("*.conf"))] + [_SKELETON] * 3
 
 
-def make_text(number: int, seeds: list[str]) -> str:
+def native_seeds() -> list[str]:
+    """The same configurations in the native form, and with all defaults written."""
+    read = [parse_text(text).everything for text in parser_seeds()]
+    return [to_native(each, full=full) for each in read for full in (False, True)]
+
+
+def make_text(number: int, seeds: list[str], specials: tuple[str, ...] = _SPECIALS) -> str:
     """The text of that number."""
     dice = random.Random(number)
     text = dice.choice(seeds)
@@ -111,7 +176,7 @@ def make_text(number: int, seeds: list[str]) -> str:
             case 5:
                 text = text[:at] + chr(dice.choice((dice.randrange(128), dice.randrange(0x3000)))) + text[at:]
             case _:
-                text = text[:at] + dice.choice(_SPECIALS) + text[at:]
+                text = text[:at] + dice.choice(specials) + text[at:]
     return text[:20_000]
 
 
@@ -126,7 +191,39 @@ def try_text(number: int, seeds: list[str]) -> None:
     other = make_text(number + 1, seeds) if number % 3 == 0 else "$B=\\\nx \\\n$A\n"
     files: Mapping[str, str | Unreadable] = {"f": text, "g": other, "h": Unreadable("is a directory", directory=True)}
     result = parse_text(text, "f", {"eth0"}, host=FakeHost(files, {"HOME": "/root"}), config_id="node1")
-    lengths = {name: [len(line) for line in found.split("\n")] for name, found in (("f", text), ("g", other))}
+    _judge(result, {"f": text, "g": other})
+    if number % 7 == 0:
+        try:
+            split_command(text)
+        except ValueError as error:
+            if not str(error).startswith("missing terminating "):
+                raise
+
+
+def try_native(number: int, seeds: list[str]) -> None:
+    """
+    Parse the text of that number as native form; what is understood of it, written in either form, says the same.
+
+    Raises:
+        Finding: What came out is no legal result, or another after it was written.
+    """
+    text = make_text(number, seeds, _TOML_SPECIALS)
+    result = parse_native(text, "f", {"eth0"})
+    _judge(result, {"f": text})
+    for written, read in ((to_native, parse_native), (to_keepalived, parse_text)):
+        again = read(written(result.everything)).everything
+        if different := list(differences(result.everything, again)):
+            raise Finding(f"{written.__name__} loses {different}")
+
+
+def _judge(result: Parsed, texts: Mapping[str, str]) -> None:
+    """
+    Look at what a parser said of texts, by the names of their files.
+
+    Raises:
+        Finding: A complaint that nobody could follow, or an instance that cannot be.
+    """
+    lengths = {name: [len(line) for line in text.split("\n")] for name, text in texts.items()}
     for complaint in result.complaints:
         place = complaint.place
         if not 1 <= place.line <= len(lengths[place.file]):
@@ -142,12 +239,6 @@ def try_text(number: int, seeds: list[str]) -> None:
         legal = 1 <= instance.vrid <= 255 and 1 <= instance.priority <= 255 and len(instance.virtual_addresses) <= 255
         if not legal:
             raise Finding(f"not legal: {instance!r}")
-    if number % 7 == 0:
-        try:
-            split_command(text)
-        except ValueError as error:
-            if not str(error).startswith("missing terminating "):
-                raise
 
 
 # The decoder
@@ -230,6 +321,11 @@ def target(name: str) -> Target:
     if name == "parser":
         texts = parser_seeds()
         return Target(lambda number: try_text(number, texts), lambda number: make_text(number, texts))
+    if name == "native":
+        natives = native_seeds()
+        return Target(
+            lambda number: try_native(number, natives), lambda number: make_text(number, natives, _TOML_SPECIALS)
+        )
     packets = decoder_seeds()
     return Target(lambda number: try_octets(number, packets), lambda number: make_octets(number, packets))
 
@@ -265,7 +361,7 @@ def fuzz(what: Target, numbers: Iterator[int], seconds: float) -> Tally:
 def main(arguments: list[str]) -> int:
     """Run the command line; 1 if anything was found."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description="Fuzz a part of pyvrrp by mutation.")
-    parser.add_argument("target", choices=("parser", "decoder"))
+    parser.add_argument("target", choices=("parser", "native", "decoder"))
     parser.add_argument("--seconds", type=float, default=60.0, help="how long (60)")
     parser.add_argument("--seed", type=int, default=0, help="number of the first input (0)")
     parser.add_argument("--replay", type=int, metavar="NUMBER", help="run one input, and show it")

@@ -9,7 +9,7 @@ import pytest
 from tests import fuzz
 
 
-@pytest.mark.parametrize(("name", "inputs"), [("parser", 300), ("decoder", 2000)])
+@pytest.mark.parametrize(("name", "inputs"), [("parser", 300), ("native", 300), ("decoder", 2000)])
 def test_a_short_run_finds_nothing(name: str, inputs: int) -> None:
     """The numbers are always the same, so a failure here is no chance; longer runs are `python -m tests.fuzz`."""
     tally = fuzz.fuzz(fuzz.target(name), iter(range(inputs)), 60.0)

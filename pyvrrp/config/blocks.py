@@ -93,6 +93,7 @@ def _script(draft: Draft, values: dict[str, Any], log: Log) -> VrrpScript | None
         rise=values["rise"],
         fall=values["fall"],
         init_fail=values["init_fail"],
+        only_as_master=values["only_as_master"],
         place=draft.line.place(0),
     )
 

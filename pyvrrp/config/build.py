@@ -63,7 +63,6 @@ def build(drafts: Drafts, log: Log) -> tuple[Configuration, frozenset[str]]:
         if not usable:
             refused.add(name)
     groups = build_sync_groups(drafts, known, instances, log, origins)
-    _refuse_members(drafts, groups, refused, log)
     for group in groups:
         for member in group.members:
             _begin_as_backup(instances, member, origins)
@@ -75,6 +74,7 @@ def build(drafts: Drafts, log: Log) -> tuple[Configuration, frozenset[str]]:
         message = draft.label + not_built("track_group")
         log.add(Severity.UNSUPPORTED, draft.line, message, word=1, dropped=True, code=Code.REFUSED)
         refused.add(name)
+    _refuse_members(drafts, groups, refused, log)
     _tell_unused(drafts, known.scripts, log)
     items = drafts.root.items
     configuration = Configuration(
@@ -98,11 +98,14 @@ def build(drafts: Drafts, log: Log) -> tuple[Configuration, frozenset[str]]:
 
 
 def runnable(configuration: Configuration, refused: Collection[str]) -> Configuration:
-    """Without the refused instances, and without scripts that nobody tracks then."""
+    """Without the refused instances, and without groups that have no others and scripts that nobody tracks then."""
     instances = tuple(instance for instance in configuration.instances if instance.name not in refused)
+    names = {instance.name for instance in instances}
+    groups = tuple(left for group in configuration.sync_groups if (left := group.only(names)).members)
     tracked = {track.name for instance in instances for track in instance.track_scripts}
+    tracked |= {track.name for group in groups for track in group.track_scripts}
     scripts = tuple(script for script in configuration.scripts if script.name in tracked)
-    return replace(configuration, scripts=scripts, instances=instances)
+    return replace(configuration, scripts=scripts, instances=instances, sync_groups=groups)
 
 
 def _settings(draft: Draft) -> dict[str, Any]:
@@ -150,16 +153,19 @@ def _globals(drafts: Drafts, settings: dict[str, Any], origins: Origins) -> Glob
 
 
 def _refuse_members(drafts: Drafts, groups: Iterable[SyncGroup], refused: set[str], log: Log) -> None:
-    """One that moves without the others would split the group."""
+    """What a group cannot do without is that of its members; of a member that is not run the others are told."""
     for group in groups:
-        for member in group.members:
-            draft = drafts.named[Block.INSTANCE][member]
-            message = (
-                f"{draft.label}is a member of vrrp_sync_group {shown(group.name)}, and sync groups are not supported"
-                " yet; it is not run, as it would not move together with the others"
-            )
-            log.add(Severity.UNSUPPORTED, draft.line, message, word=1, dropped=True, code=Code.REFUSED)
-            refused.add(member)
+        draft = drafts.named[Block.SYNC_GROUP][group.name]
+        if draft.refusals:
+            for member in group.members:
+                line = drafts.named[Block.INSTANCE][member].line
+                message = f"({shown(member)}) is a member of vrrp_sync_group {shown(group.name)}, which is not run"
+                log.add(Severity.UNSUPPORTED, line, message, word=1, dropped=True, code=Code.REFUSED)
+                refused.add(member)
+        elif lost := [member for member in group.members if member in refused]:
+            names = ", ".join(map(shown, lost))
+            message = f"Sync group {shown(group.name)} moves without {names}, not run here"
+            log.add(Severity.WARNING, draft.line, message, word=1, code=Code.SYNC_GROUP)
 
 
 def _begin_as_backup(instances: dict[str, VrrpInstance], name: str, origins: Origins) -> None:

@@ -74,10 +74,8 @@ def _named_interfaces(instance: VrrpInstance) -> Iterator[tuple[str, Place, str]
 
 def _identity(instance: VrrpInstance) -> tuple[str | None, int, Family, bool, IPAddress | None]:
     """What no two instances may share: whoever receives could not tell them apart."""
-    addresses = (*(line.address for line in instance.virtual_addresses), instance.source, *instance.unicast_peers)
-    version = next((address.version for address in addresses if address is not None), 4)
     destination = instance.source if instance.unicast else instance.group
-    return instance.interface, instance.vrid, Family(version), instance.unicast, destination
+    return instance.interface, instance.vrid, instance.family, instance.unicast, destination
 
 
 def _check_duplicates(configuration: Configuration, log: Log) -> None:

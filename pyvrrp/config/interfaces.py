@@ -18,9 +18,9 @@ from pyvrrp.protocol.constants import US_PER_S
 MAC_LENGTH: Final = 6
 EXTRA_MAX_S: Final = 86400  # a day
 DELAY_MAX_US: Final = 255 * US_PER_S
-_MAC: Final = re.compile(r"[0-9A-Fa-f]{1,2}(?::[0-9A-Fa-f]{1,2}){4,5}")
+MAC: Final = re.compile(r"[0-9A-Fa-f]{1,2}(?::[0-9A-Fa-f]{1,2}){4,5}")
 _OWN_PREFIXES: Final = (b"\x00\x00\x5e\x00\x01", b"\x00\x00\x5e\x00\x02")  # RFC 9568 7.3, to be had without a MAC
-_MODES: Final = ("bridge", "private", "vepa")
+MODES: Final = ("bridge", "private", "vepa")
 
 
 def _is_name(word: str) -> bool:
@@ -43,7 +43,7 @@ class UseVmac:
                 fields[word] = words[at]
             elif word == "netlink_notify_msg":
                 fields["notify"] = True
-            elif _MAC.fullmatch(word):
+            elif MAC.fullmatch(word):
                 mac = bytes(int(octet, 16) for octet in word.split(":"))
                 if mac[0] & 1 or mac[:5] in _OWN_PREFIXES:
                     reading.lose(f"VMAC address {reading.shown(at)} cannot be used - ignoring", Code.VMAC, word=at)
@@ -78,7 +78,7 @@ class UseIpvlan:
                 if at == len(words):
                     raise BadValue(f"use_ipvlan {word} needs a value", Code.MISSING_VALUE, word=at)
                 fields[word] = words[at]
-            elif word in _MODES:
+            elif word in MODES:
                 fields["mode"] = word
             elif parse_address(word.partition("/")[0]) is not None:
                 fields["address"] = read_address(reading, at, "ipvlan address")

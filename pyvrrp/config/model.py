@@ -7,7 +7,8 @@ stand in files of their own and are all to be had here: `values.py`, `tracked.py
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pyvrrp.config.origins import Origin, OriginKind, Origins
@@ -40,7 +41,7 @@ from pyvrrp.config.values import (
     Track,
     Vmac,
 )
-from pyvrrp.protocol.constants import INTERVAL_DEFAULT_US, IPAddress
+from pyvrrp.protocol.constants import INTERVAL_DEFAULT_US, Family, IPAddress
 
 __all__ = [
     "AddressLine",
@@ -192,6 +193,13 @@ class VrrpInstance:
         """Advertisements go to the listed peers, not to the group."""
         return bool(self.unicast_peers)
 
+    @property
+    def family(self) -> Family:
+        """That of the first virtual address, else of the source, the peers or the group."""
+        others = (self.source, *self.unicast_peers, self.group)
+        said = (*(line.address for line in self.virtual_addresses), *others)
+        return Family(next((address.version for address in said if address is not None), 4))
+
 
 @dataclass(frozen=True, slots=True)
 class SyncGroup:
@@ -203,6 +211,8 @@ class SyncGroup:
         track_scripts: For all members; likewise the other trackers.
         global_tracking: keepalived's old word for that, no longer needed.
         tracking_weight: Members may have weighted trackers of their own; otherwise their weights do not count.
+        may_part: They move together while others run all of them, and are elected alone beside who does not; no file
+            says this, the pod does.
     """
 
     name: str
@@ -217,7 +227,12 @@ class SyncGroup:
     smtp_alert: bool | None = None
     global_tracking: bool = False
     tracking_weight: bool = False
+    may_part: bool = False
     place: Place | None = field(default=None, compare=False)
+
+    def only(self, names: Collection[str]) -> SyncGroup:
+        """The same without the members that are not among *names*."""
+        return replace(self, members=tuple(member for member in self.members if member in names))
 
 
 @dataclass(frozen=True, slots=True)

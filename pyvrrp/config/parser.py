@@ -26,7 +26,7 @@ PROBLEMS: Final = {
 }
 VALUES_MAX: Final = 255 * 255  # addresses of all the virtual routers that one interface can have in one family
 # Of a block that is not supported as a whole, its keywords need not be told one by one.
-_TOLD: Final = frozenset({Block.ROOT, Block.GLOBAL, Block.INSTANCE})
+_TOLD: Final = frozenset({Block.ROOT, Block.GLOBAL, Block.INSTANCE, Block.SYNC_GROUP})
 
 # Their names are one word, or they are not there; of the others, the first word is the name.
 _ONE_WORD: Final = frozenset({Block.INSTANCE, Block.SYNC_GROUP, Block.TRACK_GROUP})
@@ -84,6 +84,7 @@ class _Frame:
 
     Attributes:
         stray: So many braces are open in it that open nothing.
+        strayed: There was one, so it is not sure which `}` is the block's own.
     """
 
     block: Block
@@ -91,6 +92,7 @@ class _Frame:
     line: Line
     row: Row | None = None
     stray: int = 0
+    strayed: bool = False
 
 
 @dataclass(slots=True)
@@ -166,7 +168,9 @@ class _Engine:
     def _stray_brace(self, line: Line, word: int = 0) -> None:
         """A brace that opens nothing: what stands in it is read as if it and the one that closes it were not there."""
         self._log.add(Severity.ERROR, line, "Unexpected '{' - ignoring", word=word, dropped=True, code=Code.EXTRA_BRACE)
-        self._stack[-1].stray += 1
+        frame = self._stack[-1]
+        frame.stray += 1
+        frame.strayed = True
 
     def _close(self, line: Line) -> None:
         if self._stack[-1].stray:
@@ -200,10 +204,13 @@ class _Engine:
     def _take(self, line: Line) -> None:
         frame = self._stack[-1]
         if frame.row is not None:
-            if not line.opens:
+            if frame.strayed and line.words[0] in BY_BLOCK[frame.block]:
+                self._stack.pop()  # no value is called so: the last `}` was the block's own
+                self._take(line)
+            elif not (line.opens and self._stray_block(line)):
                 self._value(line, frame, frame.row)
-            elif not self._stray_block(line):
-                self._unknown(line, frame)
+                if line.opens:
+                    self._stray_brace(line, len(line.words))
             return
         row = BY_BLOCK[frame.block].get(line.words[0])
         if row is None:

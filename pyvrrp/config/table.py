@@ -7,9 +7,8 @@ Nothing here is written by hand, so the table says what the parser does.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import groupby
 
 from pyvrrp.config.keywords import ROWS
 from pyvrrp.config.rows import Row, Shape, Status
@@ -88,22 +87,3 @@ def keyword_table(rows: Iterable[Row] = ROWS) -> tuple[Keyword, ...]:
 def keyword_json(table: Iterable[Keyword] | None = None) -> list[dict[str, str]]:
     """The table for `--json`."""
     return [keyword.as_json() for keyword in (keyword_table() if table is None else table)]
-
-
-def keyword_text(table: Iterable[Keyword] | None = None) -> str:
-    """The table for people: a heading for each block, a line for each keyword, and the sums at the end."""
-    return "\n".join(_lines(tuple(keyword_table() if table is None else table))) + "\n"
-
-
-def _lines(table: tuple[Keyword, ...]) -> Iterator[str]:
-    width = max((len(each.keyword) for each in table), default=0)
-    wide = max((len(each.state) for each in table), default=0)
-    blocks = list(dict.fromkeys(each.block for each in table))
-    for block, group in groupby(sorted(table, key=lambda each: blocks.index(each.block)), lambda each: each.block):
-        yield block
-        for each in group:
-            note = f"  ({each.note})" if each.note else ""
-            yield f"  {each.keyword:<{width}}  {each.state:<{wide}}  {each.since:<8}  {each.source}{note}"
-        yield ""
-    counts = [f"{sum(each.state is state for each in table)} {state.value}" for state in State]
-    yield f"{len(table)} keywords: " + "; ".join(counts)

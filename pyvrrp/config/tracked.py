@@ -23,6 +23,10 @@ class VrrpScript:
     A `vrrp_script` block: a check that is run every so often, a program or the built-in TCP port check.
 
     Exactly one of *command* and *tcp* is set.
+
+    Attributes:
+        only_as_master: It is run only while an instance that tracks it is MASTER, for what is to be had there alone: a
+            service on a virtual address. `daemon/duty.py` says how a node that fails it comes back.
     """
 
     name: str
@@ -35,6 +39,7 @@ class VrrpScript:
     rise: int = 1
     fall: int = 1
     init_fail: bool = False
+    only_as_master: bool = False
     place: Place | None = field(default=None, compare=False)
 
 

@@ -54,7 +54,7 @@ from pyvrrp.protocol.constants import Family
 Strategies = dict[str, st.SearchStrategy[Any]]
 _T = TypeVar("_T")
 MADE: dict[type[Any], frozenset[str]] = {}
-PLACES = frozenset({"place", "interface_place", "origins"})
+PLACES = frozenset({"place", "interface_place", "origins", "may_part"})  # no text says these
 
 
 def made(kind: type[_T], most: int = 6, /, **values: Any) -> st.SearchStrategy[_T]:
@@ -285,6 +285,7 @@ def scripts(draw: st.DrawFn, name: str) -> VrrpScript:
             rise=st.integers(1, 2**31 - 1),
             fall=st.integers(1, 2**31 - 1),
             init_fail=BOOLEANS,
+            only_as_master=BOOLEANS,
         )
     )
 

@@ -7,6 +7,7 @@ from ipaddress import ip_address, ip_interface
 import pytest
 
 from pyvrrp.config.check import check, check_interfaces
+from pyvrrp.config.codes import Code
 from pyvrrp.config.complaints import Log, Severity
 from pyvrrp.config.load import parse_text
 from pyvrrp.config.model import AddressLine, Command, Configuration, Notify, VrrpInstance, VrrpScript
@@ -116,24 +117,54 @@ def test_script_security_is_said_once() -> None:
     )
 
 
-def test_members_of_sync_groups_are_refused() -> None:
-    """One that moves without the others would split the group."""
+def test_members_of_sync_groups_run() -> None:
+    """With the scripts that only the group names; who does not exist is left out."""
     text = (
         instance("A")
         + instance("B", vrid=52)
         + "vrrp_script chk {\ntcp_check 80\n}\n"
-        + "vrrp_sync_group G {\ngroup {\nA A2\n}\ntrack_script {\nchk\n}\nsmtp_alert\n}\n"
+        + "vrrp_sync_group G {\ngroup {\nA A2\nB\n}\ntrack_script {\nchk\n}\nsmtp_alert\n}\n"
+    )
+    result = parse_text(text, "f")
+    assert result.refused == ()
+    assert [one.name for one in result.configuration.instances] == ["A", "B"]
+    assert [one.name for one in result.configuration.scripts] == ["chk"]
+    assert [group.members for group in result.configuration.sync_groups] == [("A", "B")]
+    assert [str(complaint) for complaint in result.complaints] == [
+        "f:20:3: (G) Virtual router A2 specified in sync group doesn't exist - ignoring",
+        "f:26:1: smtp_alert: accepted, no effect here",
+    ]
+
+
+def test_what_a_group_cannot_do_without() -> None:
+    """Its members would be served although they should not be: none of them is run, and with them the group goes."""
+    text = (
+        instance("A")
+        + instance("B", vrid=52)
+        + "track_file there {\nfile /tmp/there\n}\n"
+        + "vrrp_sync_group G {\ngroup {\nA\n}\ntrack_file {\nthere\n}\n}\n"
     )
     result = parse_text(text, "f")
     assert result.refused == ("A",)
-    assert [one.name for one in result.configuration.instances] == ["B"]
+    assert result.configuration.sync_groups == ()
     assert [str(complaint) for complaint in result.drops] == [
-        (
-            "f:1:15: (A) is a member of vrrp_sync_group G, and sync groups are not supported yet; it is not run, as it"
-            " would not move together with the others"
-        ),
-        "f:20:3: (G) Virtual router A2 specified in sync group doesn't exist - ignoring",
+        "f:1:15: (A) is a member of vrrp_sync_group G, which is not run",
+        "f:22:1: (G) track_file is not supported yet; without it this would serve wrongly, so it is not run",
     ]
+
+
+def test_a_group_without_a_member_that_is_not_run() -> None:
+    text = (
+        instance("A", "use_vmac")
+        + instance("B", vrid=52)
+        + instance("C", vrid=53)
+        + "vrrp_sync_group G {\ngroup {\nA\nB\nC\n}\n}\n"
+    )
+    result = parse_text(text, "f")
+    assert [group.members for group in result.configuration.sync_groups] == [("B", "C")]
+    assert [group.members for group in result.everything.sync_groups] == [("A", "B", "C")]
+    [complaint] = [one for one in result.complaints if one.code is Code.SYNC_GROUP]
+    assert complaint.message == "Sync group G moves without A, not run here"
 
 
 @pytest.mark.parametrize(

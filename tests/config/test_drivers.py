@@ -483,7 +483,6 @@ NOT_BUILT: dict[str, str] = {
     "puppet/wide_columns": "virtual_routes",
     "chef/resources": "no_accept",
     "salt/formula_pillar": "auth_type AH",
-    "mco/openstack_dual_stack": "sync groups",
 }
 
 

@@ -217,6 +217,23 @@ def test_mistakes(text: str, place: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ('"a\\nb"', "a value cannot stand in a line of keepalived.conf"),
+        ("[]", "neither a text nor a number"),
+    ],
+)
+def test_a_name_that_cannot_be_said_costs_its_own_block_only(name: str, message: str) -> None:
+    """Of several with one key the others are read."""
+    result = parse_native(
+        f"[[vrrp_script]]\nname = {name}\nscript = '/x'\n[[vrrp_script]]\nname = 'b'\nscript = '/y'\n"
+    )
+    assert [script.name for script in result.everything.scripts] == ["b"]
+    (complaint,) = (one for one in result.complaints if message in one.message)
+    assert (complaint.place.line, complaint.severity, complaint.dropped) == (2, Severity.ERROR, True)
+
+
+@pytest.mark.parametrize(
     ("text", "place", "message", "code"),
     [
         ("a = ", "1:5", "Invalid value at the end of the text", Code.UNREADABLE),

@@ -237,7 +237,7 @@ def test_mixed_families_are_two_routers() -> None:
     ] == [(name, 11, 2, 220, ["10.0.0.100/32"]), (f"{name}_IPv6", 11, 3, 220, ["2001:db8::5/128"])]
     assert pod.groups[0].instances == (name, f"{name}_IPv6")
     assert pod.pairs[0] == FamilyPair(f"{name}_both", name, f"{name}_IPv6")
-    assert pod.configuration.sync_groups[0] == SyncGroup(f"{name}_both", (name, f"{name}_IPv6"))
+    assert pod.configuration.sync_groups[0] == SyncGroup(f"{name}_both", (name, f"{name}_IPv6"), may_part=True)
     assert f"! {name} and {name}_IPv6 move together\n" in pod.text
     assert said(pod) == [
         (

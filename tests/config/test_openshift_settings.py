@@ -7,7 +7,7 @@ from ipaddress import ip_address
 import pytest
 
 from pyvrrp.config.complaints import Severity
-from pyvrrp.config.model import Command, TcpTarget
+from pyvrrp.config.model import Command, TcpTarget, VrrpScript
 from pyvrrp.config.openshift import NodeFacts, PodConfiguration, programs, read_environment
 from pyvrrp.config.openshift.settings import is_plain
 from pyvrrp.config.openshift.shell import arithmetic, count
@@ -275,21 +275,23 @@ def test_port_check() -> None:
 
 
 def test_check_each_vip() -> None:
-    """By option only, and apart from the configuration: such a check counts for a MASTER alone."""
-    pod = read(PYVRRP_CHECK_EACH_VIP="on", VIRTUAL_IPS="10.0.0.100-101", VIP_GROUPS="1", CHECK_INTERVAL="5")
-    assert [(one.instance, one.script.name, one.script.tcp, one.script.interval_us) for one in pod.vip_checks] == [
-        (
-            "OpenShift_IPFailover_VIP_1",
-            f"chk_OpenShift_IPFailover_VIP_1_{number}",
-            TcpTarget(80, ip_address(f"10.0.0.{99 + number}")),
-            5_000_000,
-        )
-        for number in (1, 2)
+    """By option only, beside that of the node's address; each is for its own instance, while that is MASTER."""
+    pod = read(PYVRRP_CHECK_EACH_VIP="on", VIRTUAL_IPS="10.0.0.100-102", VIP_GROUPS="2", CHECK_INTERVAL="5")
+    name = "OpenShift_IPFailover_VIP"
+    vips = {f"chk_{name}_1_1": 100, f"chk_{name}_1_2": 101, f"chk_{name}_2_1": 102}
+    [own, *others] = pod.configuration.scripts
+    assert not own.only_as_master
+    assert others == [
+        VrrpScript(script, None, TcpTarget(80, ip_address(f"10.0.0.{end}")), 5_000_000, only_as_master=True)
+        for script, end in vips.items()
     ]
-    assert len(pod.configuration.scripts) == 1
-    assert read().vip_checks == ()
+    assert [[track.name for track in one.track_scripts] for one in pod.configuration.instances] == [
+        [own.name, f"chk_{name}_1_1", f"chk_{name}_1_2"],
+        [own.name, f"chk_{name}_2_1"],
+    ]
+    assert [script.only_as_master for script in read().configuration.scripts] == [False]
     pod = read(PYVRRP_CHECK_EACH_VIP="on", MONITOR_PORT="0")
-    assert pod.vip_checks == ()
+    assert [script.name for script in pod.configuration.scripts] == [own.name]
     assert said(pod) == ["warning: has no effect: no port is checked"]
 
 
@@ -342,6 +344,18 @@ def test_exact_takes_no_options(option: str) -> None:
     pod = read(**{name: "1"}, **EXACT)
     assert said(pod, name) == ["warning: has no effect: PYVRRP_COMPAT=exact does what the old image does"]
     assert pod.configuration == read(**EXACT).configuration
+
+
+@pytest.mark.parametrize(("value", "reloads"), [("", False), ("end", False), (" Reload ", True), ("yes", False)])
+def test_hangup(value: str, reloads: bool) -> None:
+    """It ends the pod as it did the old one, unless that is said otherwise."""
+    pod = read(PYVRRP_HUP=value)
+    assert pod.hangup_reloads is reloads
+    wrong = ["error: 'yes' is not known: SIGHUP ends the pod"]
+    assert said(pod, "PYVRRP_HUP") == (wrong if value == "yes" else [])
+    exact = read(PYVRRP_HUP=value, **EXACT)
+    assert not exact.hangup_reloads
+    assert any("has no effect" in text for text in said(exact, "PYVRRP_HUP")) is reloads
 
 
 def test_preemption_holds_any_keyword() -> None:

@@ -95,7 +95,7 @@ def said(text: str) -> list[str]:
             "f:3:1: (I) Authentication specified but no password given. Ignoring",
         ]),
         (f"vrrp_instance I {{\n{CORE}track_interface {{\neth1 {{\neth2\n}}\n}}\n}}", [
-            "f:8:1: Unknown keyword 'eth1'",
+            "f:8:5: Unexpected '{' - ignoring",
         ]),
         # Names.
         (f"{ONE}vrrp_instance I {{\npriority x\n}}", [
@@ -171,6 +171,26 @@ def test_a_brace_too_few_or_too_many_costs_nothing(text: str) -> None:
     [instance] = result.configuration.instances
     assert (instance.name, instance.priority) == ("I", 9)
     assert [str(line.address) for line in instance.virtual_addresses] == ["192.0.2.1/32"]
+
+
+@pytest.mark.parametrize("loose", [
+    "192.0.2.51/24 {\n192.0.2.52\n}\n192.0.2.53\n}\npriority 5",
+    "192.0.2.51/24 {\n192.0.2.52\n192.0.2.53\n}\npriority 5",
+    "192.0.2.51/24 {}\n192.0.2.52\n192.0.2.53\n}\npriority 5",
+    "192.0.2.51/24 {\n192.0.2.52\n192.0.2.53\npriority 5",
+    "192.0.2.51/24\n{\n192.0.2.52\n192.0.2.53\n}\npriority 5",
+    "192.0.2.51/24 {\n192.0.2.52\n192.0.2.53 {\n}\npriority 5",
+])  # fmt: skip
+def test_a_brace_behind_a_value_loses_nothing(loose: str) -> None:
+    """Neither the value, nor those behind it, nor the rest of the instance, nor the next one; closed or not."""
+    core = "interface eth0\nvirtual_router_id 51\n"
+    text = f"vrrp_instance H {{\n{core}virtual_ipaddress {{\n{loose}\n}}\n{ONE.replace('51', '52')}"
+    found = parse_text(text, "f")
+    assert [(one.name, one.priority, len(one.virtual_addresses)) for one in found.everything.instances] == [
+        ("H", 5, 3),
+        ("I", 100, 1),
+    ]
+    assert "Unexpected '{' - ignoring" in [complaint.message for complaint in found.complaints]
 
 
 @pytest.mark.parametrize("after", ["priority 5\n}", "}"])

@@ -6,8 +6,7 @@ import json
 
 from pyvrrp.config.keywords import ROWS
 from pyvrrp.config.load import parse_text
-from pyvrrp.config.rows import Block, Row, Status
-from pyvrrp.config.table import State, keyword_json, keyword_table, keyword_text
+from pyvrrp.config.table import State, keyword_json, keyword_table
 from pyvrrp.version import __version__
 
 
@@ -50,27 +49,6 @@ def test_json() -> None:
         "note": "",
         "source": "keepalived.conf(5)",
     }
-
-
-def test_text() -> None:
-    rows = (
-        Row(Block.GLOBAL, "a"),
-        Row(Block.INSTANCE, "bb", partly="half"),
-        Row(Block.GLOBAL, "c", status=Status.NO_EFFECT, since="1.2", source="here"),
-    )
-    assert keyword_text(keyword_table(rows)) == (
-        "global_defs\n"
-        "  a   works                     0.1.0     keepalived.conf(5)\n"
-        "  c   accepted, no effect here  1.2       here\n"
-        "\n"
-        "vrrp_instance\n"
-        "  bb  works in part             0.1.0     keepalived.conf(5)  (half)\n"
-        "\n"
-        "3 keywords: 1 works; 1 works in part; 1 accepted, no effect here; 0 accepted, not supported yet;"
-        " 0 refuses the instance, not supported yet\n"
-    )
-    assert keyword_text(()) == "0 keywords: " + "; ".join(f"0 {state.value}" for state in State) + "\n"
-    assert f"{len(ROWS)} keywords: " in keyword_text()
 
 
 def test_what_refuses_says_so_in_a_file_too() -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pyvrrp.config.addresses import Tracked, UnicastPeer, VirtualAddress
 from pyvrrp.config.commands import TcpCheck, User
-from pyvrrp.config.interfaces import _MAC, _MODES, DelayLine, ExtraInterfaces, LinkbeatLine, UseIpvlan, UseVmac
+from pyvrrp.config.interfaces import MAC, MODES, DelayLine, ExtraInterfaces, LinkbeatLine, UseIpvlan, UseVmac
 from pyvrrp.config.native.statement import reader_of
 from pyvrrp.config.readers import Integer, Numbers, Seconds, Weight
 from pyvrrp.config.routes import RouteLine
@@ -57,7 +57,7 @@ def _switches(**words: str) -> tuple[Part, ...]:
 
 
 def _is_mac(word: str) -> bool:
-    return _MAC.fullmatch(word) is not None
+    return MAC.fullmatch(word) is not None
 
 
 def _is_address(word: str) -> bool:
@@ -120,7 +120,7 @@ TABLES: Final[Mapping[type[Any], tuple[Part, ...]]] = {
     UseIpvlan: (
         Part("name", "name", bare=True),
         Part("address", like=_is_address),
-        Part("mode", like=_MODES.__contains__),
+        Part("mode", like=MODES.__contains__),
         Part("group", "group"),
     ),
 }

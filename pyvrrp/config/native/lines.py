@@ -119,7 +119,12 @@ class _Lines:
         words = [(row.keyword, path)]
         if row.named and "name" in table:
             where = (*path, "name")
-            words.append((_scalar(table["name"], where), where))
+            try:
+                words.append((_scalar(table["name"], where), where))
+                _sayable(lambda: line_text([word for word, _path in words]), where)
+            except _Unusable as bad:  # the others have names of their own
+                self._tell(bad)
+                return
             table = {key: value for key, value in table.items() if key != "name"}
         yield self._brace(words, path)
         yield from self.block(row.opens, table, path)

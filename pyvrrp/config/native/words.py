@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from pyvrrp.config.addresses import SCOPES, Peer, Tracked, UnicastPeer, VirtualAddress
 from pyvrrp.config.commands import TcpCheck, User
-from pyvrrp.config.interfaces import _MAC, _MODES, DelayLine, ExtraInterfaces, LinkbeatLine, UseIpvlan, UseVmac
+from pyvrrp.config.interfaces import MAC, MODES, DelayLine, ExtraInterfaces, LinkbeatLine, UseIpvlan, UseVmac
 from pyvrrp.config.model import (
     AddressLine,
     HmacKey,
@@ -129,8 +129,8 @@ def _named(word: str, value: object) -> Said:
 
 def _is_marked(word: str) -> bool:
     """It would not be taken for a name."""
-    reserved = word in ("group", "name", "netlink_notify_msg", *_MODES)
-    return reserved or _MAC.fullmatch(word) is not None or parse_address(word.partition("/")[0]) is not None
+    reserved = word in ("group", "name", "netlink_notify_msg", *MODES)
+    return reserved or MAC.fullmatch(word) is not None or parse_address(word.partition("/")[0]) is not None
 
 
 def _name(value: str | None) -> Said:

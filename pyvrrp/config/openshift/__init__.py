@@ -5,7 +5,8 @@ The OpenShift ipfailover pod: its environment as a configuration.
 numbers that both share, `variables.py` the names.
 """
 
-from pyvrrp.config.openshift.facts import FamilyPair, NodeFacts, PodConfiguration, PodGroup, VipCheck
+from pyvrrp.config.openshift.facts import FamilyPair, NodeFacts, PodConfiguration, PodGroup
+from pyvrrp.config.openshift.health import health_of
 from pyvrrp.config.openshift.pod import read_environment
 from pyvrrp.config.openshift.rendering import PATH
 from pyvrrp.config.openshift.scripts import programs
@@ -16,7 +17,7 @@ __all__ = [
     "NodeFacts",
     "PodConfiguration",
     "PodGroup",
-    "VipCheck",
+    "health_of",
     "programs",
     "read_environment",
 ]

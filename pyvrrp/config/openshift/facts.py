@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pyvrrp.config.complaints import Complaint, Severity
-from pyvrrp.config.model import Configuration, VrrpScript
+from pyvrrp.config.listening import Listening
+from pyvrrp.config.model import Configuration
 from pyvrrp.protocol.constants import IPAddress
 
 
@@ -67,19 +68,6 @@ class FamilyPair:
 
 
 @dataclass(frozen=True, slots=True)
-class VipCheck:
-    """
-    A check of a port on one virtual address.
-
-    It counts only while *instance* is MASTER: elsewhere the address is another node's, or nobody's, and a check of it
-    would hold every node in FAULT.
-    """
-
-    instance: str
-    script: VrrpScript
-
-
-@dataclass(frozen=True, slots=True)
 class PodConfiguration:
     """
     What the environment comes to on this node.
@@ -98,8 +86,9 @@ class PodConfiguration:
         step: It is preferred for every so many groups.
         groups: In order; a number is left out where an old group would be empty.
         pairs: See `FamilyPair`.
-        vip_checks: See `VipCheck`; not among the scripts of the configuration.
         firewall_rule: The rule that lets VRRP in is wanted.
+        health: Where health is told over HTTP, None for nowhere.
+        hangup_reloads: SIGHUP has the node looked at again; else it ends the pod, as it does the old image.
     """
 
     configuration: Configuration
@@ -115,8 +104,9 @@ class PodConfiguration:
     step: int
     groups: tuple[PodGroup, ...]
     pairs: tuple[FamilyPair, ...]
-    vip_checks: tuple[VipCheck, ...]
     firewall_rule: bool
+    hangup_reloads: bool = False
+    health: Listening | None = None
 
     @property
     def refusals(self) -> tuple[Complaint, ...]:

@@ -15,10 +15,11 @@ from typing import Final
 
 from pyvrrp.config.complaints import Complaint, Parsed, Severity
 from pyvrrp.config.load import parse_text
-from pyvrrp.config.model import Configuration, Notify, Place, SyncGroup, TcpTarget, VrrpScript
+from pyvrrp.config.model import Configuration, Notify, Place, SyncGroup, TcpTarget, Track, VrrpScript
 from pyvrrp.config.openshift import variables as names
-from pyvrrp.config.openshift.facts import FamilyPair, NodeFacts, PodConfiguration, VipCheck
+from pyvrrp.config.openshift.facts import FamilyPair, NodeFacts, PodConfiguration
 from pyvrrp.config.openshift.groups import Draw, slot_of, step_of
+from pyvrrp.config.openshift.health import read_health
 from pyvrrp.config.openshift.plan import Node, Plan, always_the_same, plan_exactly, plan_mended, with_instances
 from pyvrrp.config.openshift.reach import choose_interface, read_reach
 from pyvrrp.config.openshift.rendering import PATH, GlobalText, Line, origin_of, render, text_of
@@ -66,13 +67,14 @@ def read_environment(environment: Mapping[str, str], facts: NodeFacts, draw: Dra
         plan = plan_exactly(variables, node, remarks)
     else:
         plan = plan_mended(variables, node, remarks) if chosen.name else Plan()
+    health = read_health(variables, remarks)
     tell_unused(variables, remarks)
     lines = render(_global_text(settings, node, check), plan.instances)
     parsed = parse_text(text_of(lines), PATH)
     configuration = _complete(parsed.configuration, settings, check, notify_missing=notify_missing)
     running = {instance.name: instance for instance in configuration.instances}
     pairs = tuple(pair for pair in plan.pairs if pair.first in running and pair.second in running)
-    vip_checks = _vip_checks(configuration, check, settings, switches, remarks)
+    configuration = _with_vip_checks(configuration, check, settings, switches, remarks)
     return PodConfiguration(
         configuration=_with_pairs(configuration, pairs),
         complaints=in_order((*remarks.complaints(), *_translated(parsed, lines, exact=switches.exact))),
@@ -87,8 +89,9 @@ def read_environment(environment: Mapping[str, str], facts: NodeFacts, draw: Dra
         step=step_of(slot, settings.replicas),
         groups=with_instances(plan, running),
         pairs=pairs,
-        vip_checks=vip_checks,
         firewall_rule=variables.given(names.NFTABLES_RULE) or variables.given(names.IPTABLES_CHAIN),
+        health=health,
+        hangup_reloads=switches.hangup_reloads,
     )
 
 
@@ -128,7 +131,7 @@ def _complete_script(script: VrrpScript, settings: Settings, check: Check | None
 
 
 def _with_pairs(configuration: Configuration, pairs: tuple[FamilyPair, ...]) -> Configuration:
-    groups = tuple(SyncGroup(pair.name, (pair.first, pair.second)) for pair in pairs)
+    groups = tuple(SyncGroup(pair.name, (pair.first, pair.second), may_part=True) for pair in pairs)
     return replace(configuration, sync_groups=groups) if groups else configuration
 
 
@@ -155,21 +158,27 @@ def _translated(parsed: Parsed, lines: list[Line], *, exact: bool) -> list[Compl
     return list(said.values())
 
 
-def _vip_checks(
+def _with_vip_checks(
     configuration: Configuration, check: Check | None, settings: Settings, switches: Switches, remarks: Remarks
-) -> tuple[VipCheck, ...]:
+) -> Configuration:
+    """Put in a check of the port on every virtual address, each for the instance that serves it while it is MASTER."""
     if not switches.check_each_vip:
-        return ()
+        return configuration
     if check is None or check.tcp is None:
         remarks.mend(names.CHECK_EACH_VIP, "has no effect: no port is checked")
-        return ()
-    found: list[VipCheck] = []
+        return configuration
+    scripts, instances = list(configuration.scripts), []
     for instance in configuration.instances:
-        for number, line in enumerate(instance.virtual_addresses, 1):
-            script = VrrpScript(
+        own = [
+            VrrpScript(
                 name=f"chk_{instance.name}_{number}",
                 tcp=TcpTarget(check.tcp.port, line.address.ip),
                 interval_us=settings.interval_us,
+                only_as_master=True,
             )
-            found.append(VipCheck(instance.name, script))
-    return tuple(found)
+            for number, line in enumerate(instance.virtual_addresses, 1)
+        ]
+        scripts += own
+        tracks = (*instance.track_scripts, *(Track(script.name) for script in own))
+        instances.append(replace(instance, track_scripts=tracks))
+    return replace(configuration, scripts=tuple(scripts), instances=tuple(instances))

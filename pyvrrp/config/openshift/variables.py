@@ -45,6 +45,8 @@ STABLE_PRIORITIES: Final = "PYVRRP_STABLE_PRIORITIES"
 DELAY_EVERYWHERE: Final = "PYVRRP_PREEMPT_DELAY_EVERYWHERE"
 CHECK_EACH_VIP: Final = "PYVRRP_CHECK_EACH_VIP"
 NEVER_OWNER: Final = "PYVRRP_NEVER_OWNER"
+HEALTH_PORT: Final = "PYVRRP_HEALTH_PORT"
+HUP: Final = "PYVRRP_HUP"
 
 # In the order in which complaints are listed; a value is the default of the image's code.
 DEFAULTS: Final[Mapping[str, str]] = {
@@ -54,6 +56,8 @@ DEFAULTS: Final[Mapping[str, str]] = {
     DELAY_EVERYWHERE: "",
     CHECK_EACH_VIP: "",
     NEVER_OWNER: "",
+    HEALTH_PORT: "",
+    HUP: "",
     CONFIG_NAME: "OpenShift-IPFailover",
     NETWORK_INTERFACE: "",
     VIRTUAL_IPS: "",
@@ -169,6 +173,7 @@ class Switches:
         delay_everywhere: `preempt_delay` holds where this node is preferred, too.
         check_each_vip: Check the port on each address as well, while it is here.
         never_owner: Priority 255 becomes 254.
+        hangup_reloads: SIGHUP has the node looked at again, where the old image ends.
     """
 
     strict: bool = False
@@ -177,6 +182,7 @@ class Switches:
     delay_everywhere: bool = False
     check_each_vip: bool = False
     never_owner: bool = False
+    hangup_reloads: bool = False
 
 
 def read_switches(variables: Variables, remarks: Remarks) -> Switches:
@@ -189,9 +195,12 @@ def read_switches(variables: Variables, remarks: Remarks) -> Switches:
         name: _switch(name, variables, remarks)
         for name in (STABLE_PRIORITIES, DELAY_EVERYWHERE, CHECK_EACH_VIP, NEVER_OWNER)
     }
+    reloads = _read_hangup(variables, remarks)
     if compat != "exact":
-        return Switches(strict, exact=False, **{_FIELDS[name]: on for name, on in options.items()})
-    for name, on in options.items():
+        return Switches(
+            strict, exact=False, hangup_reloads=reloads, **{_FIELDS[name]: on for name, on in options.items()}
+        )
+    for name, on in {**options, HUP: reloads}.items():
         if on:
             remarks.mend(name, f"has no effect: {COMPAT}=exact does what the old image does")
     remarks.exact = True
@@ -204,6 +213,13 @@ _FIELDS: Final = {
     CHECK_EACH_VIP: "check_each_vip",
     NEVER_OWNER: "never_owner",
 }
+
+
+def _read_hangup(variables: Variables, remarks: Remarks) -> bool:
+    word = variables[HUP].strip().lower()
+    if word not in {"", "end", "reload"}:
+        remarks.lose(HUP, f"'{shown(variables[HUP])}' is not known: SIGHUP ends the pod", "reload, or unset")
+    return word == "reload"
 
 
 def _switch(name: str, variables: Variables, remarks: Remarks) -> bool:

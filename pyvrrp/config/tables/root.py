@@ -34,10 +34,7 @@ ROOT_ROWS: Final = (
     Row(_ROOT, "global_defs", shape=BLOCK, opens=Block.GLOBAL),
     Row(_ROOT, "vrrp_instance", shape=BLOCK, opens=Block.INSTANCE, named=True),
     Row(_ROOT, "vrrp_script", shape=BLOCK, opens=Block.SCRIPT, named=True),
-    # Not NOT_YET: each member says so, and it is the members that are not run.
-    Row(
-        _ROOT, "vrrp_sync_group", shape=BLOCK, opens=Block.SYNC_GROUP, named=True, partly="its members are not run yet"
-    ),
+    Row(_ROOT, "vrrp_sync_group", shape=BLOCK, opens=Block.SYNC_GROUP, named=True),
     Row(_ROOT, "vrrp_track_process", shape=BLOCK, opens=Block.TRACK_PROCESS, named=True, status=NOT_YET),
     Row(_ROOT, "track_file", shape=BLOCK, opens=Block.TRACK_FILE, named=True, status=NOT_YET),
     Row(_ROOT, "vrrp_track_file", shape=BLOCK, opens=Block.TRACK_FILE, named=True, status=NOT_YET),

@@ -180,7 +180,7 @@ _PROCESS_ROWS: Final = (  # scripts, processes
 )
 
 _FILE_ROWS: Final = (  # files, the firewall
-    Row(_GLOBAL, "umask", Umask(), "files.umask", status=NO_EFFECT),
+    Row(_GLOBAL, "umask", Umask(), "files.umask"),
     Row(_GLOBAL, "random_seed", Integer(0, UINT_MAX), "random_seed", status=NO_EFFECT),
     Row(_GLOBAL, "include_check", IncludeChecks(), "include_checks", status=NO_EFFECT),
     # A reload is always checked first, and a bad one refused.
@@ -190,16 +190,9 @@ _FILE_ROWS: Final = (  # files, the firewall
     Row(_GLOBAL, "reload_file", Word(optional=""), "reload.mark_file", status=NOT_YET),
     Row(_GLOBAL, "config_save_dir", Word(), "files.save_directory", status=NO_EFFECT),
     Row(_GLOBAL, "tmp_config_directory", Word(required=False), "files.temporary_directory", status=NO_EFFECT),
-    Row(_GLOBAL, "data_use_instance", Boolean(), "files.use_instance", status=NO_EFFECT),
-    Row(
-        _GLOBAL,
-        "json_version",
-        Integer(1, 2),
-        "files.json_version",
-        status=NOT_YET,
-        source="keepalived 2.2.8",
-    ),
-    Row(_GLOBAL, "state_dump_file", Word(), "files.state_dump", status=NOT_YET, source="keepalived 2.4.3"),
+    Row(_GLOBAL, "data_use_instance", Boolean(), "files.use_instance"),
+    Row(_GLOBAL, "json_version", Integer(1, 2), "files.json_version", source="keepalived 2.2.8"),
+    Row(_GLOBAL, "state_dump_file", Word(), "files.state_dump", source="keepalived 2.4.3"),
     *many(_GLOBAL, NO_EFFECT, "stats_dump_file json_dump_file", Word(), source="keepalived 2.4.3"),
     Row(_GLOBAL, "iproute_usr_dir", Word(), "files.iproute_usr", status=NOT_YET, source="keepalived 2.3.2"),
     Row(_GLOBAL, "iproute_etc_dir", Word(), "files.iproute_etc", status=NOT_YET, source="keepalived 2.3.2"),

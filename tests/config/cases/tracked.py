@@ -25,6 +25,7 @@ CASES = (
     Case(SCRIPT, "fall 3", "script.fall", 3, "fall x", "invalid number 'x'"),
     Case(SCRIPT, "user nobody", "script.command", Command(("/bin/true",), "nobody"), "user", "user is missing its"),
     Case(SCRIPT, "init_fail", "script.init_fail", True, "init_fail off", "does not turn it off"),
+    Case(SCRIPT, "only_as_master", "script.only_as_master", True, "only_as_master off", "does not turn it off"),
     # track_file
     Case(FILE, "file /run/x", "file.path", "/run/x", "file", "file is missing its value"),
     Case(FILE, "weight -5 reverse", "file.weight", -5, "weight 255", "weight '255' must be in [-254, 254]"),
