@@ -49,9 +49,10 @@ class Batch:
     Attributes:
         changes: How often addresses were changed; what was learned of them before the last time is old.
         refused: The kernel refused some since somebody last set this to False; their instances have a new deadline.
+        regrouped: A sync group moved members since somebody last set this to False; likewise.
     """
 
-    __slots__ = ("_applier", "_sends", "_wishes", "changes", "refused")
+    __slots__ = ("_applier", "_sends", "_wishes", "changes", "refused", "regrouped")
 
     def __init__(self, applier: Applier | None = None) -> None:
         """
@@ -62,6 +63,7 @@ class Batch:
         """
         self.changes = 0
         self.refused = False
+        self.regrouped = False
         self._applier = Applier() if applier is None else applier
         self._sends: list[_Send] = []
         self._wishes = _Wishes()

@@ -14,6 +14,7 @@ import resource
 from typing import TYPE_CHECKING, Final
 
 from pyvrrp.engine.streams import Hardening, Hastened, KernelFailed, Report
+from pyvrrp.net import rights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,9 +107,7 @@ def _unlock() -> None:
 
 
 def _may_lock() -> bool:
-    with open("/proc/self/status", encoding="ascii", errors="replace") as status:  # noqa: PTH123  see above
-        effective = next((int(line.split()[1], 16) for line in status if line.startswith("CapEff:")), 0)
-    return bool(effective >> _CAP_IPC_LOCK & 1)
+    return bool(rights.effective() >> _CAP_IPC_LOCK & 1)
 
 
 def _call(name: str, *arguments: int) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pyvrrp.engine.announcer import Announcer, Frame
 from pyvrrp.engine.batch import Batch
@@ -39,6 +39,7 @@ from pyvrrp.protocol.constants import (
     IPAddress,
 )
 from pyvrrp.protocol.events import (
+    GROUP,
     AdvertisementReceived,
     DeadlineReached,
     Drain,
@@ -56,13 +57,16 @@ from pyvrrp.protocol.receive import Receiver, is_link_local
 from pyvrrp.protocol.router import VirtualRouter
 from pyvrrp.protocol.states import State
 
+if TYPE_CHECKING:
+    from pyvrrp.engine.group import GroupRunner
+
 RETRY_US: Final = 1_000_000
 """An address that could not be installed or removed is tried again after this time."""
 
 INTERFACE: Final = "interface"
 ADDRESS: Final = "address"
 SOCKET: Final = "socket"
-_OWN_CAUSES: Final = frozenset({INTERFACE, ADDRESS, SOCKET})
+_OWN_CAUSES: Final = frozenset({INTERFACE, ADDRESS, SOCKET, GROUP})
 """Causes of the faults the engine decides itself; those of trackers come from control under their own names."""
 
 _NO_ADDRESS: Final[Mapping[Family, IPAddress]] = {Family.V4: IPv4Address(0), Family.V6: IPv6Address(0)}
@@ -86,6 +90,7 @@ class InstanceRunner:
         counters: Packets by kind, dropped ones by reason.
         held: Causes of which a first word is awaited before the start.
         drained: It was told to stay out.
+        group: The sync group that it is a member of, None if it moves alone.
         prepared: What it needs to take over is laid out, see `prepare`.
         reign: Another number whenever what it wanted to announce so far must not be announced any more.
     """
@@ -110,6 +115,7 @@ class InstanceRunner:
         "_to_remove",
         "counters",
         "drained",
+        "group",
         "held",
         "link",
         "listener",
@@ -138,6 +144,7 @@ class InstanceRunner:
         self.held = set(settings.awaited)
         self.started = False
         self.drained = False
+        self.group: GroupRunner | None = None
         self.reign = 0
         self._restart = False
         self._inventory = inventory
@@ -219,8 +226,11 @@ class InstanceRunner:
         """Hand an event to the state machine and put its wishes into the batch."""
         if self._again is not None:
             self.disarm()
-        for action in self.router.handle(event, now_us):
+        actions = self.router.handle(event, now_us)
+        for action in actions:
             self._grant(action, now_us, batch)
+        if self.group is not None:
+            self.group.told(self.settings.name, event, actions, now_us, batch)
         if self._restart and self.router.state is State.INITIALIZE:
             self._restart = False
             self.tell(Startup(), now_us, batch)
@@ -317,7 +327,7 @@ class InstanceRunner:
     def drain(self, now_us: int, batch: Batch) -> None:
         """End without a gap: a MASTER says goodbye and serves on until its successor is heard."""
         self._restart = False
-        self.tell(Drain(), now_us, batch)
+        self.tell(Drain(0 if self.group is None else self.group.handover_us), now_us, batch)
 
     def stay_out(self, now_us: int, batch: Batch) -> None:
         """Hand over and take no part until `take_part`."""
@@ -400,10 +410,13 @@ class InstanceRunner:
         """Take new settings of the same key: the state survives, the difference is applied. `start` may be due then."""
         before = self.settings
         self.disarm()
+        if settings.name != before.name:
+            self.group = None  # it knows the old one
         self.settings = replace(before, name=settings.name)  # whatever is told from now on, it has the new name
         was_owner, is_owner = (one.router.priority == PRIORITY_OWNER for one in (before, settings))
         restart = was_owner != is_owner or before.router.version != settings.router.version
         if restart:
+            self.group = None  # the others go on meanwhile
             self.stop(now_us, batch)
             self.router = VirtualRouter(settings.router, self.router.primary, now_us)
             self.started = False

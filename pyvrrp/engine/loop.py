@@ -50,11 +50,14 @@ from pyvrrp.net.system import (
     System,
 )
 from pyvrrp.protocol.constants import Family, IPAddress
-from pyvrrp.protocol.events import PriorityChanged
+from pyvrrp.protocol.events import GROUP, FaultCleared, PriorityChanged
 from pyvrrp.protocol.states import State
 
 if TYPE_CHECKING:
     import asyncio
+
+    from pyvrrp.engine.group import GroupRunner
+    from pyvrrp.protocol.sync_group import GroupSettings
 
 AUDIT_US: Final = 30_000_000
 """The kernel's links and addresses are compared with ours that often, should news ever have been lost unnoticed."""
@@ -103,6 +106,7 @@ class Engine:
         self._batch = Batch(self._applier)
         self._announcer = Announcer(system, report)
         self._runners: dict[str, InstanceRunner] = {}
+        self._groups: dict[str, GroupRunner] = {}
         self._listeners: dict[_Port, Listener] = {}
         self._ticks: dict[int, InstanceRunner] = {}
         self._leaving: list[InstanceRunner] = []
@@ -184,8 +188,8 @@ class Engine:
             self._finish(now_us)
             return None
         batch.carry_out(self._system, now_us, self._report)
-        if batch.refused:
-            batch.refused = False
+        if batch.refused or batch.regrouped:
+            batch.refused = batch.regrouped = False
             self._next_scan_us = now_us
         announce_us = self._announcer.next_deadline_us
         if announce_us is not None and now_us >= announce_us:
@@ -265,6 +269,8 @@ class Engine:
                 self._applier.do(self._ask_kernel, partial(self._answer, token), now_us)
             case Stop(keep_addresses, handover):
                 self._draining = handover and not keep_addresses
+                if not self._draining:
+                    self._ungroup()  # each ends by itself, with its own goodbye
                 for runner in self._runners.values():
                     if self._draining:
                         runner.drain(now_us, self._batch)
@@ -277,8 +283,42 @@ class Engine:
         self._next_scan_us = now_us
 
     def _named(self, name: str | None) -> list[InstanceRunner]:
-        """The instance of that name, if there is one; all of them for None."""
+        """The instance of that name with those that move with it, if there is one; all of them for None."""
+        runner = self._runners.get(name or "")
+        if runner is not None and runner.group is not None and not runner.group.settings.may_part:
+            return list(runner.group.runners.values())
         return [runner for key, runner in self._runners.items() if name in {None, key}]
+
+    def _ungroup(self) -> None:
+        for runner in self._runners.values():
+            runner.group = None
+        self._groups.clear()
+
+    def _regroup(self, wanted: Sequence[GroupSettings], now_us: int) -> None:
+        """Bring members together anew; a group that is as before keeps what it knows."""
+        before, self._groups = self._groups, {}
+        for runner in self._runners.values():
+            runner.group = None
+        for settings in wanted:
+            runners = {name: self._runners[name] for name in settings.members}
+            group = before.get(settings.name)
+            if group is None or group.settings != settings or group.runners != runners:
+                from pyvrrp.engine.group import GroupRunner  # noqa: PLC0415  not at the start of who has no group
+
+                group = GroupRunner(settings, runners, now_us, group)
+                for runner in runners.values():
+                    runner.disarm()  # the group has to hear once who else serves
+            self._groups[settings.name] = group
+            for runner in runners.values():
+                runner.group = group
+        for group in self._groups.values():
+            group.revise(now_us, self._batch)
+            if any(runner.drained for runner in group.runners.values()) and not group.settings.may_part:
+                for runner in group.runners.values():
+                    runner.stay_out(now_us, self._batch)
+        for runner in self._runners.values():
+            if runner.group is None and GROUP in runner.router.faults:
+                runner.tell(FaultCleared(GROUP), now_us, self._batch)
 
     def _finish(self, now_us: int) -> None:
         """All have ended: the last words go out, the sockets are closed."""
@@ -307,15 +347,19 @@ class Engine:
                 runner.update(settings, now_us, self._batch)
             kept[settings.name] = runner
         for runner in old.values():
+            runner.group = None  # gone from the configuration is gone from its group: the others go on
             runner.stop(now_us, self._batch)
         self._batch.carry_out(self._system, now_us, self._report)
         for runner in old.values():
             runner.attach(None)  # not before its last word is sent
         self._leaving += old.values()  # until none of its addresses waits to be removed
         self._runners = kept
+        self._regroup(command.groups, now_us)
         self._look(now_us)
         for runner in kept.values():
             runner.start(now_us, self._batch)
+        for group in self._groups.values():
+            group.report(now_us, self._batch)
 
     def _answer(self, token: int, world: _World | None, now_us: int) -> None:
         if isinstance(world, KernelError):
@@ -333,7 +377,8 @@ class Engine:
             interfaces.setdefault(listener.interface, Counter()).update(listener.counters)
             sockets.append(listener.status())
         instances = tuple(runner.status(present) for runner in self._runners.values())
-        return Status(token, now_us, instances, interfaces, tuple(sockets))
+        groups = tuple(group.status() for group in self._groups.values())
+        return Status(token, now_us, instances, interfaces, tuple(sockets), groups)
 
     # The world
 

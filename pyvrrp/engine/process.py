@@ -17,6 +17,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Final
 
+from pyvrrp.engine.paths import PATHS
 from pyvrrp.engine.pipe import Pipe
 from pyvrrp.engine.streams import (
     Configure,
@@ -52,9 +53,6 @@ ALIVE: Final = -1
 """Token of a `Sync` that only asks for a sign of life."""
 
 EXIT_CRASHED: Final = 70
-
-PATHS: Final = ("auto", "ebpf", "split", "off")
-"""`--offload`: the best receive path that is permitted, or one; see `net.system.ReceivePath`."""
 
 
 def start(name: str) -> tuple[int, socket.socket]:

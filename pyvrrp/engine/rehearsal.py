@@ -49,9 +49,6 @@ class _Silence:
     more = False
     poll_us: int | None = None
 
-    def __init__(self, real: System) -> None:
-        self._real = real
-
     def fileno(self) -> int:
         return -1
 
@@ -103,7 +100,7 @@ class _Stage:
     def __init__(self, real: System) -> None:
         self.time_us = 0
         self._real = real
-        self._silence = _Silence(real)
+        self._silence = _Silence()
 
     def now_us(self) -> int:
         return self.time_us

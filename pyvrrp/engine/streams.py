@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pyvrrp.errors import DropReason, UsageError
 from pyvrrp.net.system import VirtualAddress
@@ -21,6 +21,9 @@ from pyvrrp.protocol.constants import AUTH_NONE, Family, IPAddress
 from pyvrrp.protocol.receive import ListMismatch, Notice
 from pyvrrp.protocol.router import RouterSettings
 from pyvrrp.protocol.states import State
+
+if TYPE_CHECKING:
+    from pyvrrp.protocol.sync_group import GroupSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +125,15 @@ class InstanceSettings:
 
 @dataclass(frozen=True, slots=True)
 class Configure:
-    """Run exactly these instances; those that did not change are not disturbed, those that are gone end in order."""
+    """
+    Run exactly these instances; those that did not change are not disturbed, those that are gone end in order.
+
+    Attributes:
+        groups: Which of them move together: all members are instances, each of one group at most, and are `grouped`.
+    """
 
     instances: tuple[InstanceSettings, ...]
+    groups: tuple[GroupSettings, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,22 +144,24 @@ class Reconfigure:
     Attributes:
         names: All instances, in their order.
         changed: Settings of those that are new or not as before.
+        groups: All sync groups.
     """
 
     names: tuple[str, ...]
     changed: tuple[InstanceSettings, ...]
+    groups: tuple[GroupSettings, ...] = ()
 
     @classmethod
     def of(cls, command: Configure, before: Configure) -> Reconfigure:
         """What tells *command* to somebody who knows *before*."""
         old = {one.name: one for one in before.instances}
         changed = tuple(one for one in command.instances if (was := old.get(one.name)) is not one and was != one)
-        return cls(tuple(one.name for one in command.instances), changed)
+        return cls(tuple(one.name for one in command.instances), changed, command.groups)
 
     def after(self, before: Configure) -> Configure:
         """The whole, for who knows *before*."""
         known = {one.name: one for one in (*before.instances, *self.changed)}
-        return Configure(tuple(known[name] for name in self.names))
+        return Configure(tuple(known[name] for name in self.names), self.groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +281,22 @@ class Entered:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupEntered:
+    """
+    A sync group is in another state, or its halves have parted or met.
+
+    Attributes:
+        parted: Some members are MASTER and some are not.
+    """
+
+    group: str
+    previous: State
+    state: State
+    parted: bool
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class Remarked:
     """Something worth knowing that changed no state."""
 
@@ -377,6 +404,26 @@ class InstanceStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupStatus:
+    """
+    A sync group as it is now.
+
+    Attributes:
+        members: Names of its instances.
+        since_us: When it came into *state*.
+        parted: Some members are MASTER and some are not.
+        may_part: They may be elected alone: other nodes may not run all of them.
+    """
+
+    name: str
+    members: tuple[str, ...]
+    state: State
+    since_us: int
+    parted: bool = False
+    may_part: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SocketStatus:
     """
     A raw socket as it is now.
@@ -408,6 +455,7 @@ class Status:
     Attributes:
         interfaces: Dropped packets that could not be attributed to an instance, by interface and reason.
         sockets: How advertisements are received.
+        groups: The sync groups.
     """
 
     token: int
@@ -415,6 +463,7 @@ class Status:
     instances: tuple[InstanceStatus, ...]
     interfaces: Mapping[str, Mapping[str, int]]
     sockets: tuple[SocketStatus, ...] = ()
+    groups: tuple[GroupStatus, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,4 +471,6 @@ class Stopped:
     """Every instance has ended, every address is gone."""
 
 
-Report: TypeAlias = Entered | Remarked | Dropped | Noticed | KernelFailed | FellBack | Hastened | Status | Stopped
+Report: TypeAlias = (
+    Entered | GroupEntered | Remarked | Dropped | Noticed | KernelFailed | FellBack | Hastened | Status | Stopped
+)

@@ -87,7 +87,7 @@ class Transition:
         peer: The router this is about: who won, or who fell silent.
         peer_priority: Its priority as last heard.
         silent_us: How long that router had not been heard.
-        detail: The fault, in words.
+        detail: The fault in words, or why the group moves.
     """
 
     previous: State
@@ -135,7 +135,8 @@ class Transition:
             case Cause.RECOVERY:
                 return "all faults are gone"
             case _:
-                return "the sync group moves together"
+                why = f": {self.detail}" if self.detail else ""
+                return f"the sync group moves together{why}"
 
 
 class Note(enum.StrEnum):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 from pyvrrp.protocol.advertisement import Advertisement
 from pyvrrp.protocol.constants import IPAddress
+
+GROUP: Final = "group"
+"""Cause of a fault that a member of a sync group has because another one has a fault."""
 
 
 class On(enum.Enum):
@@ -42,8 +45,14 @@ class Shutdown:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """The router was told to hand over: a MASTER says goodbye and serves on until its successor is heard."""
+    """
+    The router was told to hand over: a MASTER says goodbye and serves on until its successor is heard.
 
+    Attributes:
+        patience_us: Wait for it at least so long, not just for one interval: others hand over with it, and are slower.
+    """
+
+    patience_us: int = 0
     on: ClassVar[On] = On.DRAIN
 
 
@@ -105,8 +114,9 @@ class GroupTakesOver:
 
 @dataclass(frozen=True, slots=True)
 class GroupYields:
-    """Another member of the sync group became BACKUP: all do."""
+    """Another member of the sync group became BACKUP: all do. *detail* says why, in words."""
 
+    detail: str = ""
     on: ClassVar[On] = On.GROUP_YIELDS
 
 

@@ -9,7 +9,7 @@ nothing that is not due. What happens when stands in `states.py`; here is what i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Literal, TypeAlias
 
 from pyvrrp.errors import UsageError
@@ -40,9 +40,11 @@ from pyvrrp.protocol.constants import (
 from pyvrrp.protocol.events import (
     AdvertisementReceived,
     DeadlineReached,
+    Drain,
     Event,
     FaultCleared,
     FaultRaised,
+    GroupYields,
     On,
     PriorityChanged,
     VipsMissing,
@@ -342,7 +344,9 @@ class VirtualRouter:
                 cause = Cause.HIGHER_PRIORITY if peer_priority > self.effective_priority else Cause.HIGHER_ADDRESS
             else:
                 cause = Cause.OVERSLEPT
-        elif row.on is On.DEADLINE:
+        elif isinstance(event, GroupYields):
+            detail = event.detail
+        else:  # its own down timer, or those of all members of its group
             cause = Cause.MASTER_TIMEOUT
             heard_us = self.master_heard_us if self.master_heard_us is not None else self.since_us
             silent_us = self._now_us - heard_us
@@ -351,7 +355,7 @@ class VirtualRouter:
             elif self._lower is not None and self._now_us - self._lower[2] <= self.master_down_interval_us:
                 cause = Cause.LOWER_PRIORITY_MASTER
                 peer, peer_priority = self._lower[:2]
-        return Transition(
+        transition = Transition(
             previous=self.state,
             state=row.to,
             cause=cause,
@@ -362,6 +366,9 @@ class VirtualRouter:
             silent_us=silent_us,
             detail=detail,
         )
+        if row.on is On.GROUP_TAKES_OVER:  # what would be the reason of this router alone
+            transition = replace(transition, cause=Cause.GROUP, detail=transition.reason)
+        return transition
 
     # Guards: each is asked in the state its rows are written for.
 
@@ -485,9 +492,11 @@ class VirtualRouter:
         self._doubtful = True
         self.next_deadline_us = self._now_us + self.master_down_interval_us
 
-    def _start_drain(self, _event: Event) -> None:
+    def _start_drain(self, event: Event) -> None:
+        assert isinstance(event, Drain)
         self._draining = True
-        wait_us = min(self.settings.advertisement_interval_us + DRAIN_GRACE_US, DRAIN_MAX_US)
+        interval_us = max(self.settings.advertisement_interval_us, event.patience_us)
+        wait_us = min(interval_us + DRAIN_GRACE_US, DRAIN_MAX_US)
         self._actions.append(Remark(Note.HANDOVER, value_us=wait_us))
         self.next_deadline_us = self._now_us + wait_us
 

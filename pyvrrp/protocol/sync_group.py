@@ -9,7 +9,8 @@ Pure: time is an argument, no deadline of its own; the members' timers wake it. 
 * A fault of one is a fault of all, under the cause `GROUP`; it ends when no member has one of its own left.
 * Who ends one of them ends all; the first that lets go at the end of a handover takes the others along.
 * Two groups may each be better than the other in another member; both yield then. That is not repeated for ever: the
-  one that is not better in the first member waits one down timer more, and each time it happens again all wait longer.
+  one that is not better in the first member waits a down timer more, and each time it happens again all wait longer,
+  the better one half as much.
 
 With `may_part` the members are halves that other nodes may not all run. A half that would take over from a living
 MASTER waits for the others while every one of them hears somebody: then the other side runs all of them, and they move
@@ -27,12 +28,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from pyvrrp.errors import UsageError
 from pyvrrp.protocol.actions import Action, AskGroup, Transition
 from pyvrrp.protocol.constants import PRIORITY_RELEASE, IPAddress
 from pyvrrp.protocol.events import (
+    GROUP,
     AdvertisementReceived,
     Drain,
     Event,
@@ -44,9 +45,6 @@ from pyvrrp.protocol.events import (
 )
 from pyvrrp.protocol.router import VirtualRouter
 from pyvrrp.protocol.states import State
-
-GROUP: Final = "group"
-"""Cause of a fault that a member has because another one has a fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +95,11 @@ class _Heard:
     priority: int
     at_us: int
 
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Who has the higher one wins the election."""
+        return self.priority, int(self.source)
+
 
 class SyncGroup:
     """
@@ -109,7 +112,10 @@ class SyncGroup:
     """
 
     __slots__ = (
+        "_best",
+        "_ending",
         "_heard",
+        "_laggard",
         "_questions",
         "_took_over_us",
         "_yielded_us",
@@ -132,6 +138,9 @@ class SyncGroup:
         self.disagreements = 0
         self._questions: dict[str, _Question] = {}
         self._heard: dict[str, _Heard] = {}
+        self._best: dict[str, _Heard] = {}
+        self._ending: set[str] = set()  # who was ordered to end, and has not been told yet
+        self._laggard: str | None = None  # who was not ready when that was asked last
         self._took_over_us = 0
         self._yielded_us = 0
 
@@ -172,14 +181,17 @@ class SyncGroup:
         if isinstance(event, FaultRaised | FaultCleared):
             orders += self.revise()
         if isinstance(event, AdvertisementReceived):
-            self._heard[member] = _Heard(event.source, event.advertisement.priority, now_us)
-            orders += self._yield(moved, now_us)
+            self._hear(member, _Heard(event.source, event.advertisement.priority, now_us))
+            if event.advertisement.priority == PRIORITY_RELEASE:
+                self.disagreements = 0  # the other leaves the service, it does not make room
+            else:
+                orders += self._yield(moved, now_us)
         elif AskGroup() in actions:
             orders += self._ask(member, now_us)
         elif isinstance(event, Shutdown | Drain):
-            orders += self._end(event if actions else None)
+            orders += self._end(member, event if actions else None)
         elif moved is not None:
-            orders += self._follow(moved, now_us)
+            orders += self._follow(member, moved, now_us)
         return tuple(orders)
 
     def revise(self) -> tuple[Order, ...]:
@@ -189,15 +201,19 @@ class SyncGroup:
         Returns:
             Orders, none if that is so; to be asked when a router was replaced.
         """
-        own = {name: detail for name, router in self.routers.items() if (detail := _own_fault(router)) is not None}
+        faulty = (
+            []
+            if self.settings.may_part
+            else [name for name, router in self.routers.items() if _own_fault(router) is not None]
+        )
         orders = []
         for name, router in self.routers.items():
-            others = [] if self.settings.may_part else [other for other in own if other != name]
-            if others and GROUP not in router.faults:
-                detail = f"{others[0]} of sync group {self.settings.name}: {own[others[0]]}"
-                orders.append(Order(name, FaultRaised(GROUP, detail)))
-            elif not others and GROUP in router.faults:
+            other = next((each for each in faulty if each != name), None)
+            if other is None and GROUP in router.faults:
                 orders.append(Order(name, FaultCleared(GROUP)))
+            elif other is not None and GROUP not in router.faults:
+                detail = f"{other} of sync group {self.settings.name}: {_own_fault(self.routers[other])}"
+                orders.append(Order(name, FaultRaised(GROUP, detail)))
         return tuple(orders)
 
     # What moves them
@@ -211,22 +227,27 @@ class SyncGroup:
         count = before.count if before is not None and self._is_waiting(member) else 0
         self._questions[member] = _Question(count + 1, now_us)
         patience = self._patience()
-        if all(self._is_ready(name, patience) for name in self.routers):
+        if self._all_ready(patience):
             return self._take_over(self.routers, now_us)
         if self.settings.may_part and self._is_ready(member, patience) and not self._all_hear(now_us):
             return self._take_over((member,), now_us)
         return ()
 
-    def _end(self, event: Shutdown | Drain | None) -> Iterable[Order]:
+    def _end(self, member: str, event: Shutdown | Drain | None) -> Iterable[Order]:
         """A member was told to end, and (None is no) had not been yet."""
+        if member in self._ending:
+            self._ending.remove(member)
+            return ()
         if event is None or self.settings.may_part:
             return ()
-        return [Order(name, event) for name, router in self.routers.items() if router.state is not State.INITIALIZE]
+        others = [name for name, router in self.routers.items() if router.state is not State.INITIALIZE]
+        self._ending.update(others)
+        return [Order(name, event) for name in others]
 
-    def _follow(self, moved: Transition, now_us: int) -> Iterable[Order]:
+    def _follow(self, member: str, moved: Transition, now_us: int) -> Iterable[Order]:
         """A member moved, for another reason than a peer."""
         if moved.state is State.INITIALIZE and moved.previous is State.MASTER and not self.settings.may_part:
-            return self._let_go()
+            return self._let_go(f"{member} has handed over")
         # Recovered members follow in the same moment, a member that has not started cannot.
         here = all(router.state in {State.BACKUP, State.FAULT} for router in self.routers.values())
         if self.settings.owners_start_as_master and here and not any(map(_own_fault, self.routers.values())):
@@ -240,10 +261,11 @@ class SyncGroup:
 
     def _yield(self, moved: Transition | None, now_us: int) -> Iterable[Order]:
         """A member may have found its better: then the others are no MASTERs either."""
-        beaten = any(self._is_beaten(router, now_us) for router in self.routers.values())
-        if not beaten or self.settings.may_part:
+        beaten = next((name for name, router in self.routers.items() if self._is_beaten(router, now_us)), None)
+        if beaten is None or self.settings.may_part:
             return ()
-        orders = self._let_go()
+        better = self.routers[beaten]
+        orders = self._let_go(f"{beaten} heard {better.master} (priority {better.master_priority})")
         if moved is not None or orders:
             longest_us = max(router.master_down_interval_us for router in self.routers.values())
             self.disagreements = self.disagreements + 1 if now_us - self._took_over_us < longest_us else 1
@@ -251,8 +273,8 @@ class SyncGroup:
             self._questions.clear()
         return orders
 
-    def _let_go(self) -> Sequence[Order]:
-        return [Order(name, GroupYields()) for name, router in self.routers.items() if router.state is State.MASTER]
+    def _let_go(self, why: str) -> Sequence[Order]:
+        return [Order(name, GroupYields(why)) for name, router in self.routers.items() if router.state is State.MASTER]
 
     # What they know
 
@@ -268,18 +290,41 @@ class SyncGroup:
             return True
         return self._is_waiting(member) and self._questions[member].count > patience
 
+    def _all_ready(self, patience: int) -> bool:
+        """Whether nobody is missing; who was missing before is looked at first, or many would be looked at often."""
+        if self._laggard is not None and not self._is_ready(self._laggard, patience):
+            return False
+        # From the end: timers of one length end in the order of the members.
+        names = reversed(self.settings.members)
+        self._laggard = next((name for name in names if not self._is_ready(name, patience)), None)
+        return self._laggard is None
+
     def _patience(self) -> int:
         """How many down timers must end in vain before the one that counts, lest two groups move in step for ever."""
-        return max(self.disagreements - self._is_first_choice(), 0)
+        if not self.disagreements or len(self.routers) == 1:
+            return 0  # one has nobody to disagree with
+        return self.disagreements // 2 if self._is_first_choice() else self.disagreements
 
     def _is_first_choice(self) -> bool:
         """Whether it is better than the others in the first member that heard one; all nodes see the same there."""
         order = sorted(self.routers.items(), key=lambda item: (item[1].settings.vrid, item[1].settings.family))
         for name, router in order:
-            heard = self._heard.get(name)
-            if heard is not None:
-                return (router.effective_priority, int(router.primary)) > (heard.priority, int(heard.source))
+            best = self._best.get(name)
+            if best is not None:
+                return (router.effective_priority, int(router.primary)) > best.rank
         return False
+
+    def _hear(self, member: str, heard: _Heard) -> None:
+        self._heard[member] = heard
+        best = self._best.get(member)
+        # Of several others the best one counts, as long as it is about.
+        if (
+            best is None
+            or heard.rank >= best.rank
+            or heard.source == best.source
+            or heard.at_us - best.at_us > 2 * self.routers[member].master_down_interval_us
+        ):
+            self._best[member] = heard
 
     def _is_beaten(self, router: VirtualRouter, now_us: int) -> bool:
         """It is BACKUP, and somebody serves whom it accepts."""

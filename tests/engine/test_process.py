@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from pyvrrp.engine import process
+from pyvrrp.engine import paths, process
 from pyvrrp.engine.loop import Engine
 from pyvrrp.engine.pipe import Pipe
 from pyvrrp.engine.streams import (
@@ -33,11 +33,16 @@ from pyvrrp.engine.streams import (
     Sync,
 )
 from pyvrrp.errors import VrrpError
+from pyvrrp.net.system import ReceivePath
 from pyvrrp.protocol.constants import Family
 from pyvrrp.protocol.router import RouterSettings
 from tests.netns import Network, network
 
 __all__ = ["network"]
+
+
+def test_the_receive_paths_have_the_words_of_the_option() -> None:
+    assert ("auto", *ReceivePath) == paths.PATHS
 
 
 def next_value(pipe: Pipe) -> object:

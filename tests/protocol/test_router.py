@@ -693,7 +693,7 @@ def test_group_member_asks_first() -> None:
     assert (r.state, r.next_deadline_us) == (State.BACKUP, 2 * DOWN)
     actions = r.handle(GroupTakesOver(), DOWN + 5)
     assert wishes(actions) == TAKE_OVER
-    assert transition(actions).reason == "the sync group moves together"
+    assert transition(actions).reason == "the sync group moves together: no master heard for 3.414 s"
     actions = r.handle(GroupYields(), DOWN + S)
     assert wishes(actions) == (RemoveVips(),)
     assert (r.state, r.next_deadline_us) == (State.BACKUP, DOWN + S + DOWN)

@@ -19,6 +19,7 @@ from pyvrrp.protocol.actions import Action, InstallVips, RemoveVips, SendAdverti
 from pyvrrp.protocol.advertisement import Advertisement
 from pyvrrp.protocol.constants import Family, IPAddress
 from pyvrrp.protocol.events import (
+    GROUP,
     AdvertisementReceived,
     DeadlineReached,
     Drain,
@@ -32,7 +33,7 @@ from pyvrrp.protocol.events import (
 )
 from pyvrrp.protocol.router import RouterSettings, VirtualRouter
 from pyvrrp.protocol.states import State
-from pyvrrp.protocol.sync_group import GROUP, GroupSettings, SyncGroup
+from pyvrrp.protocol.sync_group import GroupSettings, SyncGroup
 
 S = 1_000_000
 DELAY_US = 200
@@ -570,6 +571,22 @@ def test_repetitions_kept_by_the_socket_count_as_heard() -> None:
     site.tell(a, "V1", heard)
     site.tell(a, "V1", DeadlineReached())
     assert a.states == [State.BACKUP, State.BACKUP]  # it wanted to, and waits for V2
+
+
+@pytest.mark.parametrize("late_us", [0, DELAY_US])
+def test_three_that_disagree_in_step_come_to_rest(late_us: int) -> None:
+    """Each is better than another somewhere; the best one in the first member has heard two others, and goes first."""
+    site = Site()
+    for name, hosts in (("a", (1, 2)), ("b", (2, 3)), ("c", (3, 1))):
+        site.add(name, (100, 100), hosts, preempt=False)
+    site.start("b", "c")
+    site.now_us = late_us
+    site.start("a")
+    site.run(60)
+    before = site.moves()
+    assert sorted(node.states[0] for node in site.nodes.values()) == [State.BACKUP, State.BACKUP, State.MASTER]
+    site.run(120)
+    assert site.moves() == before
 
 
 # What holds for any story
