@@ -44,7 +44,8 @@ from pyvrrp.protocol.states import State
 
 class Instance:
     """
-    One virtual router on one interface, run in the current asyncio event loop.
+    One virtual router on one interface, run in the current asyncio event loop. It moves alone: sync groups are the
+    daemon's.
 
     Entering starts it as BACKUP (as MASTER with priority 255); leaving sends priority 0 if it is MASTER and removes the
     addresses. Iterating gives its transitions, the first one included; the iteration ends when it has stopped.

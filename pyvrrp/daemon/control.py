@@ -1,5 +1,5 @@
 """
-The control socket of a running daemon: how `pyvrrp status` and its like ask and order.
+The control socket of a running daemon: how `pyvrrp status` and its like ask and order; `asking.py` is their end.
 
 A Unix stream socket, mode 0600, in the daemon's own directory (`runtime.py`). A request is one line of JSON,
 `{"command": "status", ...}`; the answer is one line, `{"ok": true, ...}` or `{"ok": false, "error": "..."}`. A client
@@ -16,46 +16,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import enum
 import errno
 import json
 import os
 import socket
 import stat
-import struct
-import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from pyvrrp.daemon.runtime import LiveDaemon, namespace_inode, refusal, survey_daemons
+from pyvrrp.daemon.asking import ControlError, ControlFailure, address_of, peer_of
+from pyvrrp.daemon.locks import refusal
 from pyvrrp.errors import KernelError, VrrpError
 
 REQUEST_LIMIT: Final = 64 << 10  # a request names a command and an instance or two
-ANSWER_LIMIT: Final = 64 << 20  # `status` of 255 routers is 1 MB
-
-_SUN_PATH: Final = 107  # octets of sun_path less the closing NUL
-_PEERCRED: Final = struct.Struct("3i")
-
-
-class ControlFailure(enum.StrEnum):
-    """What went wrong between the command line and the daemon."""
-
-    NOT_RUNNING = "not-running"
-    AMBIGUOUS = "ambiguous"
-    NOT_PERMITTED = "not-permitted"
-    TIMEOUT = "timeout"
-    REFUSED = "refused"
-    BROKEN = "broken"
-
-
-class ControlError(VrrpError):
-    """The daemon could not be asked, or said no; *failure* says which, the text says it to a person."""
-
-    def __init__(self, failure: ControlFailure, message: str) -> None:
-        super().__init__(message)
-        self.failure = failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +152,7 @@ class ControlServer:
         self._clients.add(task)
         writer.transport.set_write_buffer_limits(high=0)  # so that drain means: all of it has left
         try:
-            peer = _peer(writer.get_extra_info("socket"))
+            peer = Peer(*peer_of(writer.get_extra_info("socket")))
             if len(self._clients) > self._limits.clients:
                 await self._send(writer, _no(f"too many clients, {self._limits.clients} are served at a time"))
             elif self._authorise(peer, False):
@@ -246,117 +221,8 @@ class ControlServer:
             await writer.drain()
 
 
-def request(path: Path, command: str, /, *, timeout_s: float = 10.0, **arguments: object) -> dict[str, Any]:
-    """
-    Ask the daemon behind *path*, and wait for the answer.
-
-    Args:
-        path: See `find`.
-        command: Name of the command.
-        timeout_s: For the whole exchange.
-        arguments: Further members of the request.
-
-    Returns:
-        The members of the answer, without `ok`.
-
-    Raises:
-        ControlError: It could not be asked, or said no.
-    """
-    line = json.dumps({"command": command, **arguments}, default=str).encode() + b"\n"
-    deadline = time.monotonic() + timeout_s
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        try:
-            _connect(connection, path, deadline)
-            peer = _peer(connection)
-            if os.geteuid() != 0 and not own_user_or_root(peer, writes=False):
-                raise ControlError(
-                    ControlFailure.NOT_PERMITTED, f"{path} is served by uid {peer.uid}, neither root nor us: not asked"
-                )
-            # A server that hangs up early has said why: read that, whatever became of the sending.
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                connection.sendall(line)
-            octets = _read_answer(connection, deadline)
-        except TimeoutError as error:
-            raise ControlError(
-                ControlFailure.TIMEOUT, f"no answer from the daemon within {timeout_s:g} s ({path})"
-            ) from error
-        except (FileNotFoundError, ConnectionRefusedError) as error:
-            raise ControlError(ControlFailure.NOT_RUNNING, f"no daemon is running ({path})") from error
-        except PermissionError as error:
-            raise ControlError(
-                ControlFailure.NOT_PERMITTED, f"no right to use {path}: ask as root or as the daemon's user"
-            ) from error
-        except OSError as error:
-            raise ControlError(ControlFailure.BROKEN, f"cannot talk to {path}: {error.strerror or error}") from error
-    return _understand(path, octets)
-
-
-def find(base: Path, name: str | None = None, *, namespace: int | None = None) -> Path:
-    """
-    The control socket of the running daemon.
-
-    In the caller's own network namespace first; if none runs there, in the others.
-
-    Args:
-        base: See `runtime.base_directory`.
-        name: Of the daemon; None if there is but one.
-        namespace: Inode of the own network namespace, None for that of this thread.
-
-    Raises:
-        ControlError: None runs, several do, or the directory may not be read.
-    """
-    try:
-        inode = namespace_inode() if namespace is None else namespace
-        survey = survey_daemons(base)
-    except KernelError as error:
-        raise ControlError(ControlFailure.NOT_PERMITTED, f"cannot look for the daemon: {error}") from error
-    wanted = [daemon for daemon in survey.daemons if name is None or daemon.name == name]
-    here = [daemon for daemon in wanted if daemon.namespace == inode]
-    candidates = here or wanted
-    if len(candidates) == 1:
-        return candidates[0].socket_path
-    called = f" called {name}" if name is not None else ""
-    if candidates:
-        where = "in this network namespace" if here else "in other network namespaces, none in this one"
-        raise ControlError(
-            ControlFailure.AMBIGUOUS,
-            f"several daemons{called} run {where}; say which: {', '.join(map(_describe, candidates))}",
-        )
-    if survey.unreadable:
-        hidden = ", ".join(map(str, survey.unreadable))
-        raise ControlError(
-            ControlFailure.NOT_PERMITTED, f"no daemon{called} to be seen in {base}, but no right to look into {hidden}"
-        )
-    running = f"; there are: {', '.join(map(_describe, survey.daemons))}" if survey.daemons else ""
-    raise ControlError(ControlFailure.NOT_RUNNING, f"no daemon{called} is running (looked in {base}){running}")
-
-
-def _describe(daemon: LiveDaemon) -> str:
-    return f"{daemon.name} (pid {daemon.pid or 'unknown'}, network namespace {daemon.namespace})"
-
-
 def _no(error: str) -> bytes:
     return json.dumps({"ok": False, "error": error}).encode() + b"\n"
-
-
-def _peer(connection: socket.socket) -> Peer:
-    return Peer(*_PEERCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEERCRED.size)))
-
-
-@contextlib.contextmanager
-def _address(path: Path) -> Iterator[str]:
-    """What to hand to bind or connect: the path, or a short one to the same place if it exceeds sun_path."""
-    if len(os.fsencode(path)) <= _SUN_PATH:
-        yield str(path)
-        return
-    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-    try:
-        short = f"/proc/self/fd/{directory}/{path.name}"
-        if len(os.fsencode(short)) > _SUN_PATH:
-            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), str(path))
-        yield short
-    finally:
-        os.close(directory)
 
 
 def _listen(path: Path) -> socket.socket:
@@ -364,7 +230,7 @@ def _listen(path: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         os.fchmod(listener.fileno(), 0o600)  # before bind: on Linux the file is made with this mode
-        with _address(path) as address:
+        with address_of(path) as address:
             try:
                 listener.bind(address)
             except OSError as error:
@@ -408,48 +274,3 @@ async def _read_line(reader: asyncio.StreamReader) -> bytes | None:
             return None
         if line.strip() or not line:
             return line
-
-
-def _connect(connection: socket.socket, path: Path, deadline: float) -> None:
-    with _address(path) as address:
-        while True:
-            connection.settimeout(_left(deadline))
-            try:
-                connection.connect(address)
-            except BlockingIOError:
-                time.sleep(0.01)  # the backlog is full; a Unix socket does not wait for that by itself
-            else:
-                return
-
-
-def _read_answer(connection: socket.socket, deadline: float) -> bytes:
-    octets = bytearray()
-    while not octets.endswith(b"\n"):
-        connection.settimeout(_left(deadline))
-        chunk = connection.recv(1 << 16)
-        octets += chunk
-        if not chunk:
-            break
-        if len(octets) > ANSWER_LIMIT:
-            raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
-    return bytes(octets)
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
-
-
-def _understand(path: Path, octets: bytes) -> dict[str, Any]:
-    try:
-        answer = json.loads(octets)
-    except (ValueError, RecursionError):
-        answer = None
-    if not isinstance(answer, dict) or not isinstance(answer.get("ok"), bool):
-        said = "hung up without an answer" if not octets else "gave an answer that is not understood"
-        raise ControlError(ControlFailure.BROKEN, f"the daemon {said} ({path})")
-    if not answer.pop("ok"):
-        raise ControlError(ControlFailure.REFUSED, str(answer.get("error", "refused without a reason")))
-    return answer

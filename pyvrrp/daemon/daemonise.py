@@ -22,11 +22,17 @@ import os
 import signal
 import sys
 import threading
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from pyvrrp.errors import UsageError
 
-SUPERVISED_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+SUPERVISED_SIGNALS: Final = frozenset(
+    {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+    | {signal.SIGUSR1, signal.SIGUSR2, signal.SIGRTMIN + 2, signal.SIGRTMAX - 1}  # dump files: `dumps/dumper.py`
+)
 """What the daemon is told by signals; blocked while nobody listens: none may kill it or get lost."""
 
 _READY: Final = b"\0"
@@ -34,17 +40,20 @@ _FAILED: Final = b"\1"
 _MESSAGE_LIMIT: Final = 4000  # with its head within PIPE_BUF: one write, whole or not at all
 
 
-def reset_signals() -> None:
+def reset_signals(blocked: Collection[int] = ()) -> None:
     """
     Undo what our own parent left to us and children would inherit: blocked and ignored signals.
 
     For a daemon's start, before it installs handlers. With SIGCHLD ignored no child's exit status could be learnt.
+
+    Args:
+        blocked: Are blocked from now on, without a moment in which one that has come already would be lost.
     """
     for number in signal.valid_signals():
         # Python ignores these two itself, and gives them back to children by itself.
         if number not in {signal.SIGPIPE, signal.SIGXFSZ} and signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 class Readiness:

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pyvrrp.config.model import Configuration, VrrpInstance
+from pyvrrp.config.model import Configuration, SyncGroup, VrrpInstance
 from pyvrrp.daemon.lines import Line
 from pyvrrp.daemon.plan import Plan
 from pyvrrp.daemon.runtime import LiveDaemon, RuntimeDirectory, clashes, leftovers
-from pyvrrp.daemon.translate import claims, engine_settings, installed
-from pyvrrp.engine.streams import Hardening, InstanceSettings
+from pyvrrp.daemon.translate import claims, engine_settings, group_settings, installed
+from pyvrrp.engine.streams import Configure, Hardening, InstanceSettings
 from pyvrrp.errors import ConfigError, KernelError, UsageError
 from pyvrrp.net.system import ADDRESS_PROTOCOL, AssignedAddress, IPInterface
 from pyvrrp.protocol.constants import PRIORITY_OWNER
@@ -38,6 +38,7 @@ class Decided:
         policy: How its scripts are run, None where there are none: then nobody has looked for users.
         plan: What is tracked.
         settings: What the engine is told of the instances that are run.
+        groups: The sync groups, with the members that are run.
         warnings: What is not as the configuration says; nothing at a reload, which is refused for it.
     """
 
@@ -45,7 +46,14 @@ class Decided:
     policy: ScriptPolicy | None
     plan: Plan
     settings: tuple[InstanceSettings, ...]
+    groups: tuple[SyncGroup, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> Configure:
+        """What the engine is told."""
+        instances = {instance.name: instance for instance in self.configuration.instances}
+        return Configure(self.settings, tuple(group_settings(group, instances) for group in self.groups))
 
     @property
     def hardening(self) -> Hardening:
@@ -100,11 +108,12 @@ class Decider:
         plan = Plan.of(configuration)
         names = {instance.name for instance in configuration.instances}
         self._made = {name: made for name, made in self._made.items() if name in names}
+        grouped = {member for group in configuration.sync_groups for member in group.members}
         refused: dict[str, str] = {}
         settings: list[InstanceSettings] = []
         for instance in configuration.instances:
             try:
-                one = self._settings_of(instance, plan)
+                one = self._settings_of(instance, plan, grouped=instance.name in grouped)
             except ConfigError as error:
                 refused[instance.name] = str(error)
             except UsageError as error:
@@ -127,17 +136,19 @@ class Decider:
             warnings.append(text)
         if policy is not None:
             self._check_notify_scripts(configuration, policy)
-        plan = plan.only(one.name for one in kept)
-        return Decided(configuration, policy, plan, kept, tuple(warnings))
+        running = [one.name for one in kept]
+        groups = tuple(left for group in configuration.sync_groups if (left := group.only(running)).members)
+        return Decided(configuration, policy, plan.only(running), kept, groups, tuple(warnings))
 
-    def _settings_of(self, instance: VrrpInstance, plan: Plan) -> InstanceSettings:
+    def _settings_of(self, instance: VrrpInstance, plan: Plan, *, grouped: bool) -> InstanceSettings:
         """What the engine is told; for an instance that is as before the very same object, which is soon compared."""
         interface, awaited = self._interface_of(instance), plan.awaited(instance.name)
         if (made := self._made.get(instance.name)) is not None:
             before, settings = made
-            if before == instance and (settings.interface, settings.awaited) == (interface, awaited):
+            as_before = (settings.interface, settings.awaited, settings.router.grouped)
+            if before == instance and as_before == (interface, awaited, grouped):
                 return settings
-        settings = engine_settings(instance, interface, awaited)
+        settings = engine_settings(instance, interface, awaited, grouped=grouped)
         settings.check()
         self._made[instance.name] = instance, settings
         return settings
@@ -149,9 +160,8 @@ class Decider:
         for warning in self._runtime.warnings:
             self.say(Line("warning", warning))
         present = self._present()
-        configured = [
-            address for one in settings if one.router.priority != PRIORITY_OWNER for address in installed(one)
-        ]
+        # An owner's, too, if they bear our mark: priority 255 may come of mere arithmetic, as in the ipfailover pod.
+        configured = [address for one in settings for address in installed(one)]
         native = _native(settings, present)
         stray = [
             address
@@ -226,11 +236,14 @@ class Decider:
     def _check_notify_scripts(self, configuration: Configuration, policy: ScriptPolicy) -> None:
         from pyvrrp.trackers.children import command_trouble  # noqa: PLC0415  see `decide`
 
-        for instance in configuration.instances:
-            for command in _notify_commands(instance):
+        who: Iterable[tuple[str, str, VrrpInstance | SyncGroup]] = (
+            *((f"({one.name})", "instance", one) for one in configuration.instances),
+            *((f"VRRP_Group({one.name})", "group", one) for one in configuration.sync_groups),
+        )
+        for label, kind, one in who:
+            for command in _notify_commands(one):
                 if trouble := command_trouble(command, policy):
-                    fields = {"instance": instance.name}
-                    self.say(Line("error", f"({instance.name}) notify script: {trouble}", fields))
+                    self.say(Line("error", f"{label} notify script: {trouble}", {kind: one.name}))
 
     def _interface_of(self, instance: VrrpInstance) -> str:
         """The interface of an instance; in unicast mode it may be known by its source address alone."""
@@ -254,8 +267,8 @@ def _native(
     return {(address.interface, address.address) for one in owners for address in installed(one)} & unmarked
 
 
-def _notify_commands(instance: VrrpInstance) -> list[Command]:
-    notify = instance.notify
+def _notify_commands(thing: VrrpInstance | SyncGroup) -> list[Command]:
+    notify = thing.notify
     commands = (notify.master, notify.backup, notify.fault, notify.stop, notify.any)
     return [command for command in commands if command is not None]
 
@@ -265,5 +278,6 @@ def _runs_programs(configuration: Configuration) -> bool:
     return bool(
         configuration.globals.script_user is not None
         or any(script.command is not None for script in configuration.scripts)
-        or any(_notify_commands(instance) for instance in configuration.instances)
+        or any(map(_notify_commands, configuration.instances))
+        or any(map(_notify_commands, configuration.sync_groups))
     )

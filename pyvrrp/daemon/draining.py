@@ -47,7 +47,7 @@ class Draining:
             wait: Come back only when they are out, or take part.
 
         Returns:
-            The names of the instances that this was about.
+            The names of the instances that this was about: also those that move with one of them.
 
         Raises:
             UsageError: There is no such instance.
@@ -56,7 +56,7 @@ class Draining:
         known = self._teller.known
         if unknown := [name for name in instances if name not in known]:
             raise UsageError(f"no instance is called {unknown[0]!r}; there are: {', '.join(known) or 'none'}")
-        names = list(dict.fromkeys(instances)) or list(known)
+        names = self._teller.together(instances) or list(known)
         if not instances:
             self.everything = not undo
         for name in names:

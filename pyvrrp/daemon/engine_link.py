@@ -67,7 +67,7 @@ class EngineProcess:
 
         Args:
             descriptors: Open files, locks, that it keeps for as long as it lives.
-            path: How advertisements are to be received, one of `process.PATHS`.
+            path: How advertisements are to be received, one of `engine.paths.PATHS`.
         """
         self._begun = True
         process.entrust(self._sock, descriptors, path)

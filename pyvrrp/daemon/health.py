@@ -1,5 +1,5 @@
 """
-Whether a daemon does its work, judged from its own `status`: pure, for `pyvrrp health` and for HTTP probes.
+Whether a daemon does its work, judged from its own `status`: pure. `looks.py` looks, for exec probes and for HTTP.
 
 Liveness and readiness are two questions, and the first is the careful one: it fails only for what a restart of the
 daemon may mend. A failing check, an interface that is down, a drain, first results that are waited for, a network
@@ -54,6 +54,47 @@ class Reason:
     def as_json(self) -> dict[str, Any]:
         """Its members, by their names."""
         return {"code": self.code, "instance": self.instance, "liveness": self.liveness, "message": self.text}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """
+    What a look has found.
+
+    Attributes:
+        states: How many instances are in each state; None if the daemon does not know.
+        reasons: What is wrong, and what keeps from being ready.
+    """
+
+    states: Mapping[str, int] | None
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def alive(self) -> bool:
+        """It does its work."""
+        return alive(self.reasons)
+
+    @property
+    def ready(self) -> bool | None:
+        """Every instance takes part, too; None if nobody knows."""
+        return None if self.states is None else not self.reasons
+
+    def as_json(self) -> dict[str, Any]:
+        """As `pyvrrp health --json` prints it."""
+        return {
+            "alive": self.alive,
+            "ready": self.ready,
+            "instances": dict(self.states or {}),
+            "reasons": [reason.as_json() for reason in self.reasons],
+        }
+
+
+def states(status: _Json) -> dict[str, int]:
+    """How many instances are in each state."""
+    found: dict[str, int] = {}
+    for one in status["instances"]:
+        found[one["state"]] = found.get(one["state"], 0) + 1
+    return found
 
 
 def judge(status: _Json) -> tuple[Reason, ...]:

@@ -79,6 +79,7 @@ class EngineKeeper:
         self._answers: dict[int, tuple[Ask | Sync, asyncio.Future[Status]]] = {}
         self._token = 0
         self._answered = True
+        self._over = False
         self._crashes: deque[float] = deque()
         self.driver: EngineDriver | EngineLink | None = None
 
@@ -129,6 +130,8 @@ class EngineKeeper:
         await self._answer(Sync)
 
     async def _answer(self, kind: type[Ask | Sync]) -> Status:
+        if self._over:
+            raise EngineGoneError("the engine has ended")
         self._token += 1
         token = self._token  # others may ask meanwhile
         future: asyncio.Future[Status] = asyncio.get_running_loop().create_future()
@@ -149,6 +152,11 @@ class EngineKeeper:
         self._answered = True
         if status.token in self._answers and not (future := self._answers[status.token][1]).done():
             future.set_result(status)
+
+    def ended(self) -> None:
+        """The engine has ended as it was told to: what it was asked it will not answer any more."""
+        self._over = True
+        self._fail("the engine has ended")
 
     def is_alive(self) -> bool:
         """The engine has answered since it was last asked; it is asked anew."""
@@ -193,7 +201,10 @@ class EngineKeeper:
     def _give_up(self) -> None:
         if not self._owner.stopping:
             self._log.error("the engine fails again and again: giving up")
+        self._fail("the engine has failed")
+        self._owner.engine_given_up()
+
+    def _fail(self, why: str) -> None:
         for _, future in self._answers.values():
             if not future.done():
-                future.set_exception(EngineGoneError("the engine has failed"))
-        self._owner.engine_given_up()
+                future.set_exception(EngineGoneError(why))

@@ -18,10 +18,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from pyvrrp.daemon import reading
+from pyvrrp.daemon import drop_in, reading
 from pyvrrp.daemon.engine_link import EngineProcess
 from pyvrrp.daemon.options import RunOptions
 from pyvrrp.errors import ConfigError, NotPermitted, VrrpError
+from pyvrrp.net import rights
 from pyvrrp.version import __version__
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from pyvrrp.net.linux import LinuxSystem
 
 PID_FILES: Final = "/run"
+
+POD_ENTRIES: Final = {"monitor.sh": "run", "remove-failover.sh": "remove"}
 
 DEFAULT_LOG_FILE: Final = "/tmp/keepalived.log"  # noqa: S108  keepalived's own place
 
@@ -68,6 +71,11 @@ class Places:
 def called_keepalived() -> bool:
     """Started under that name we behave as it does."""
     return os.path.basename(sys.argv[0]) == "keepalived"  # noqa: PTH119  pathlib takes milliseconds to import
+
+
+def called_as_pod() -> str | None:
+    """The command of `pod` that a name of the old ipfailover image's entry points stands for."""
+    return POD_ENTRIES.get(os.path.basename(sys.argv[0]))  # noqa: PTH119  as above
 
 
 def exit_code(error: Exception) -> int:
@@ -104,6 +112,9 @@ def run(options: RunOptions) -> int:
     from pyvrrp.daemon.daemonise import occupy_standard_descriptors  # noqa: PLC0415
 
     occupy_standard_descriptors()  # or a pid file could get the number of standard error, and the log be written there
+    if called_keepalived():
+        drop_in.take_name(drop_in.KEEPALIVED)
+    rights.take_effect()
     collecting = gc.isenabled()
     gc.disable()  # nothing that is made during the start is garbage
     engine = _first_engine() if options.dont_fork else None
@@ -125,8 +136,7 @@ def _first_engine() -> EngineProcess:
     """Fork the engine; signals wait until there are handlers, and the engine's are blocked for ever."""
     from pyvrrp.daemon.daemonise import SUPERVISED_SIGNALS, reset_signals  # noqa: PLC0415
 
-    reset_signals()
-    signal.pthread_sigmask(signal.SIG_BLOCK, SUPERVISED_SIGNALS)
+    reset_signals(SUPERVISED_SIGNALS)
     return EngineProcess.fork(_engine_name())
 
 
@@ -139,12 +149,15 @@ def _serve(options: RunOptions, engine: EngineProcess | None) -> int:
     from pyvrrp.daemon.pidfile import running_pid  # noqa: PLC0415
 
     try:
-        parsed, moved = reading.load_first(options)
+        if options.late_source is not None:
+            options.source = options.late_source()
+        parsed, moved = (options.source.load(), False) if options.source else reading.load_first(options)
     except ConfigError as error:
         print(f"pyvrrp: {error}", file=sys.stderr)
-        return reading.EXIT_NO_CONFIG
+        return EXIT_CONFIG if options.source else reading.EXIT_NO_CONFIG
     places = settle(options, parsed)
-    if places.pid is not None and (pid := running_pid(places.pid)) is not None and _is_alive(pid):
+    ours = {os.getpid(), *([engine.pid] if engine else ())}  # in a container a stale file often says one of these
+    if places.pid is not None and (pid := running_pid(places.pid, ours)) is not None and _is_alive(pid):
         print("daemon is already running", file=sys.stderr)
         return EXIT_OK
     if parsed.fatal or (options.strict and parsed.mistakes):
@@ -153,7 +166,7 @@ def _serve(options: RunOptions, engine: EngineProcess | None) -> int:
         return EXIT_CONFIG
     missing = _missing_rights()
     if missing:
-        print(f"pyvrrp: cannot run without {' and '.join(missing)}: run as root or grant it", file=sys.stderr)
+        print(f"pyvrrp: cannot run without {' and '.join(missing)}: {rights.why_missing(missing)}", file=sys.stderr)
         return EXIT_NO_PERMISSION
     readiness = Readiness() if options.dont_fork else daemonise(umask=options.umask)
     if options.umask is not None:
@@ -212,9 +225,11 @@ def _claim(
     """What runs in the daemon's own process: claim its name, have the engine work, be control."""
     import re  # noqa: PLC0415
 
+    from pyvrrp.daemon.daemonise import SUPERVISED_SIGNALS  # noqa: PLC0415
     from pyvrrp.daemon.deciding import Decider  # noqa: PLC0415
+    from pyvrrp.daemon.locks import base_directory  # noqa: PLC0415
     from pyvrrp.daemon.pidfile import PidFile  # noqa: PLC0415
-    from pyvrrp.daemon.runtime import RuntimeDirectory, base_directory  # noqa: PLC0415
+    from pyvrrp.daemon.runtime import RuntimeDirectory  # noqa: PLC0415
     from pyvrrp.net.linux import LinuxSystem  # noqa: PLC0415
 
     first = engine or _first_engine()
@@ -224,19 +239,24 @@ def _claim(
         stack.callback(first.give_up)
         locks: list[PidFile | RuntimeDirectory] = []
         if (path := places.pid) is not None:
-            locks.append(stack.enter_context(_when_free(lambda: PidFile.claim(path))))
+            locks.append(stack.enter_context(_when_free(lambda: PidFile.claim(path, ours={first.pid}))))
         base = base_directory(places.runtime_dir)
         runtime = stack.enter_context(_when_free(lambda: RuntimeDirectory.acquire(base, name)))
         locks.append(runtime)
         vrrp_pid = None
         if places.vrrp_pid not in {None, places.pid}:
             assert places.vrrp_pid is not None
-            vrrp_pid = stack.enter_context(PidFile.claim(places.vrrp_pid, first.pid))
+            vrrp_pid = stack.enter_context(PidFile.claim(places.vrrp_pid, first.pid, ours={first.pid}))
         stack.callback(first.give_up)  # before the claims go
         descriptors = [each.lock for each in locks]
 
         def again() -> EngineProcess:
-            spawned = EngineProcess.spawn(_engine_name())
+            # Inherited, and never taken back: as with the first engine.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, SUPERVISED_SIGNALS)
+            try:
+                spawned = EngineProcess.spawn(_engine_name())
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
             spawned.begin(descriptors, options.offload)
             if vrrp_pid is not None:
                 vrrp_pid.rewrite(spawned.pid)
@@ -256,14 +276,14 @@ def _claim(
 
 def _begin(engine: EngineProcess, decider: Decider, configuration: Configuration) -> Decided:
     """Decide what is run, and have the engine run it."""
-    from pyvrrp.engine.streams import Configure, Hardening  # noqa: PLC0415
+    from pyvrrp.engine.streams import Hardening  # noqa: PLC0415
 
     decided = decider.decide(configuration, at_start=True)
     decider.remove_leftovers(decided.settings)
     decider.save(decided.settings)
     if decided.hardening != Hardening():
         engine.send(decided.hardening)
-    engine.send(Configure(decided.settings))
+    engine.send(decided.command)
     return decided
 
 
@@ -339,6 +359,8 @@ def _control(options: RunOptions, places: Places, parsed: Parsed, readiness: Rea
 
         def reload() -> Configuration:
             logs.reopen()
+            if options.source is not None:
+                return options.source.again(log)
             anew = reading.load(places.config, options)
             if anew.drops:
                 raise ConfigError("\n".join(map(str, anew.drops)))
@@ -346,6 +368,8 @@ def _control(options: RunOptions, places: Places, parsed: Parsed, readiness: Rea
             return anew.configuration
 
         complain(parsed)
+        if options.source is not None:
+            options.source.begun(log)
         for line in begun.kept:
             getattr(log, line.level)(line.text, **line.fields)
 
@@ -366,6 +390,9 @@ def _control(options: RunOptions, places: Places, parsed: Parsed, readiness: Rea
                     handover=not options.release_at_once,
                     engine=begun.again,
                     begun=Begun(begun.engine, begun.decider, begun.decided),
+                    beside=options.source,
+                    umask=options.umask,
+                    http_health=options.http_health,
                 ),
             )
             gc.freeze()

@@ -8,24 +8,34 @@ advertisement 10 ms later. Whatever it does not understand, mistakes and `--help
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from pyvrrp.engine.paths import PATHS
+
 if TYPE_CHECKING:
     import argparse
+
+    from pyvrrp.config.listening import Listening
+    from pyvrrp.daemon.source import Source
 
 DEFAULT_CONFIG: Final = "/etc/keepalived/keepalived.conf"
 
 SIGNAL_NAMES: Final = ("STOP", "RELOAD", "DATA", "STATS", "JSON", "STATS_CLEAR")
 
 _FORMATS: Final = ("console", "json", "keepalived")
-_PATHS: Final = ("auto", "ebpf", "split", "off")  # those of engine/process.py
 
 
 @dataclass(slots=True)
 class RunOptions:
-    """What was said; file names as they were written, None where nothing was said."""
+    """
+    What was said; file names as they were written, None where nothing was said.
+
+    What is read instead of a file cannot be said: whoever starts the daemon puts in *source*, or *late_source*, which
+    is asked for it after the engine's fork.
+    """
 
     use_file: str = DEFAULT_CONFIG
     dont_fork: bool = False
@@ -51,6 +61,9 @@ class RunOptions:
     ignore_sigint: bool = False
     show_version: bool = False
     signum: str | None = None
+    http_health: Listening | None = None
+    source: Source | None = None
+    late_source: Callable[[], Source] | None = None
 
 
 def octal(text: str) -> int:
@@ -60,10 +73,23 @@ def octal(text: str) -> int:
     Raises:
         ValueError: It is none.
     """
-    mode = int(text, 8)
-    if not 0 <= mode <= 0o777:
-        raise ValueError(text)
-    return mode
+    with contextlib.suppress(ValueError):
+        mode = int(text, 8)
+        if 0 <= mode <= 0o777:
+            return mode
+    raise ValueError("is no mode, 0-777 in octal")
+
+
+def listening(text: str) -> Listening:
+    """
+    A port, with an address or without.
+
+    Raises:
+        ValueError: It is none.
+    """
+    from pyvrrp.config.listening import read_listening  # noqa: PLC0415  for those who ask for it
+
+    return read_listening(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +104,7 @@ class Option:
         help: For people; empty hides it.
         metavar: What the word is called.
         choices: The words it takes, where they are few.
-        read: What makes a value of the word.
+        read: What makes a value of the word; a ValueError says what is wrong, to stand behind the word.
     """
 
     flags: tuple[str, ...]
@@ -114,7 +140,7 @@ OPTIONS: Final = (
     Option(("-i", "--config-id"), "config_id", "word", "lines for this id are read (the host's name)", "ID"),
     Option(("-e", "--all-config"), "all_config", help="what is included must be there"),
     Option(
-        ("--offload",), "offload", "word", "how advertisements are received (auto: the best permitted)", choices=_PATHS
+        ("--offload",), "offload", "word", "how advertisements are received (auto: the best permitted)", choices=PATHS
     ),
     Option(("-p", "--pid"), "pid", "word", "pid file", "FILE"),
     Option(("-r", "--vrrp_pid"), "vrrp_pid", "word", "pid file of the VRRP process", "FILE"),
@@ -127,6 +153,14 @@ OPTIONS: Final = (
     Option(("-V", "--dont-release-vrrp"), "dont_release_vrrp", help="leave addresses in place at the end"),
     Option(("--release-at-once",), "release_at_once", help="at the end do not wait for a successor, as keepalived"),
     Option(("--ignore-sigint",), "ignore_sigint", help="do not end on SIGINT"),
+    Option(
+        ("--http-health",),
+        "http_health",
+        "word",
+        "tell over HTTP how the daemon is: /healthz, /readyz (127.0.0.1)",
+        "[ADDRESS:]PORT",
+        read=listening,
+    ),
     Option(("-v", "--version"), "show_version", help="print the version"),
     Option(("--signum",), "signum", "word", f"print the number of a signal: {', '.join(SIGNAL_NAMES)}", "NAME"),
     *(Option(flags, "") for flags in _MEANINGLESS),
@@ -237,6 +271,6 @@ def _typed(read: Callable[[str], Any]) -> Callable[[str], Any]:
         try:
             return read(text)
         except ValueError as error:
-            raise argparse.ArgumentTypeError(f"{text!r} is no mode, 0-777 in octal") from error
+            raise argparse.ArgumentTypeError(f"{text!r} {error}") from error
 
     return typed

@@ -20,7 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from pyvrrp.daemon.runtime import AlreadyRunning, is_locked, is_same_file, lock_file, read_pid, refusal
+from pyvrrp.daemon.locks import is_locked, is_same_file, lock_file, read_pid, refusal
+from pyvrrp.daemon.runtime import AlreadyRunning
 from pyvrrp.errors import KernelError
 
 _NAMES: Final = frozenset({"keepalived", "keepalived_vrrp", "pyvrrp"})

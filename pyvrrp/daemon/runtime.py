@@ -21,34 +21,40 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
-import re
 import socket
 import stat
-import time
 from _json import encode_basestring_ascii as quoted  # what the json module itself uses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from pyvrrp.errors import KernelError, NotPermitted, UsageError, VrrpError
+from pyvrrp.daemon.locks import (
+    LOCK_FILE,
+    NAME,
+    PATIENCE,
+    SOCKET_FILE,
+    enter,
+    is_same_file,
+    lock_file,
+    namespace_inode,
+    open_file,
+    read_pid,
+    refusal,
+    survey,
+)
+from pyvrrp.errors import KernelError, UsageError, VrrpError
 from pyvrrp.net.system import AssignedAddress, IPInterface, VirtualAddress
 from pyvrrp.protocol.constants import VRID_MAX, VRID_MIN, Family, IPAddress
 
 STATE_VERSION: Final = 1
-LOCK_FILE: Final = "lock"
 STATE_FILE: Final = "state.json"
-SOCKET_FILE: Final = "control.sock"
 
 _STATE_LIMIT: Final = 8 << 20  # 255 routers of 255 addresses are 5 MB; more was not written by us
-_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}")  # one component, short: sun_path has 108 octets
-_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _FILE: Final = os.O_NOFOLLOW | os.O_NONBLOCK  # a FIFO in the place of a file must not stop us
-_PATIENCE: Final = 500  # attempts, a millisecond each, while others merely probe a lock
 _SO_NETNS_COOKIE: Final = 71  # linux/socket.h since 5.14; not in the socket module
 _MADE_BY_KERNEL: Final = frozenset({1, 2, 3})  # IFAPROT_KERNEL_LO, _RA, _LL: loopback, autoconfigured, link-local
 
@@ -143,101 +149,6 @@ class Survey:
     unreadable: tuple[Path, ...] = ()
 
 
-def refusal(operation: str, path: Path | str, error: OSError) -> KernelError:
-    """The `KernelError` for a refused system call on a file."""
-    number = error.errno or errno.EIO
-    kind = NotPermitted if number in {errno.EACCES, errno.EPERM} else KernelError
-    return kind(operation, os.fspath(path), number)
-
-
-def base_directory(
-    argument: str | Path | None = None,
-    environ: Mapping[str, str] | None = None,
-    *,
-    uid: int | None = None,
-    run: Path = Path("/run"),
-) -> Path:
-    """
-    Where the directories of daemons are; daemon and command line come to the same answer.
-
-    Args:
-        argument: `--runtime-dir`; a relative one is made absolute, since a daemon changes its directory.
-        environ: Environment; PYVRRP_RUNTIME_DIR and XDG_RUNTIME_DIR count.
-        uid: Effective user.
-        run: Directory for what lives until the next boot; root skips it where it is read-only, as in some pods.
-    """
-    environ = os.environ if environ is None else environ
-    uid = os.geteuid() if uid is None else uid
-    chosen = argument or environ.get("PYVRRP_RUNTIME_DIR")
-    if chosen:
-        return Path(chosen).absolute()
-    if uid == 0:
-        ours = run / "pyvrrp"
-        if os.access(ours if ours.exists() else run, os.W_OK | os.X_OK):
-            return ours
-    session = environ.get("XDG_RUNTIME_DIR", "")
-    if session.startswith("/") and os.access(session, os.W_OK | os.X_OK):
-        return Path(session) / "pyvrrp"
-    return Path(f"/tmp/pyvrrp-{uid}")  # noqa: S108  owner is checked and no symlink followed, see _enter
-
-
-def namespace_inode() -> int:
-    """
-    The inode that names the network namespace of this thread.
-
-    Raises:
-        KernelError: /proc is not there.
-    """
-    path = Path("/proc/thread-self/ns/net")
-    try:
-        return path.stat().st_ino
-    except OSError as error:
-        raise refusal("look at", path, error) from error
-
-
-def lock_file(descriptor: int) -> bool:
-    """
-    Take the exclusive lock of an open file.
-
-    Returns:
-        False if another process holds it; one that merely asks with `is_locked` is waited out.
-    """
-    for _ in range(_PATIENCE):
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        if is_locked(descriptor):
-            return False
-        time.sleep(0.001)
-    return False
-
-
-def is_locked(descriptor: int) -> bool:
-    """Whether another process holds the exclusive lock; the open file must hold none itself."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
-    return False
-
-
-def read_pid(descriptor: int) -> int | None:
-    """The pid a lock or pid file holds, None if there is none to be read."""
-    text = os.pread(descriptor, 32, 0).strip()
-    return int(text) if text.isdigit() and len(text) <= 10 and int(text) > 0 else None
-
-
-def is_same_file(descriptor: int, name: str | Path, directory: int | None = None) -> bool:
-    """Whether *name* still leads to the open file."""
-    try:
-        there = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    here = os.fstat(descriptor)
-    return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
-
-
 class RuntimeDirectory:
     """
     The directory of this daemon, locked; made by `acquire`.
@@ -269,7 +180,7 @@ class RuntimeDirectory:
         Make and lock the directory of the daemon *name*.
 
         Args:
-            base: See `base_directory`; it is made if its parent is there.
+            base: See `locks.base_directory`; it is made if its parent is there.
             name: One path component.
             namespace: Inode of the network namespace, None for that of this thread.
 
@@ -278,11 +189,11 @@ class RuntimeDirectory:
             KernelError: The directory cannot be made or is not safe to use.
             UsageError: *name* cannot be a directory name.
         """
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             raise UsageError(f"{name!r} cannot name a daemon: letters, digits and _ . + - only, at most 64")
         inode = namespace_inode() if namespace is None else namespace
         path = base / str(inode) / name
-        for _ in range(_PATIENCE):
+        for _ in range(PATIENCE):
             held = cls._try(base, path)
             if held is not None:
                 return cls(base, name, inode, *held)
@@ -293,13 +204,13 @@ class RuntimeDirectory:
         """Directory and lock; None if another daemon removed one of them meanwhile."""
         with contextlib.ExitStack() as stack:
             try:
-                top = _enter(base, create=True, private=False)
+                top = enter(base, create=True, private=False)
                 stack.callback(os.close, top)
-                middle = _enter(path.parent, parent=top, create=True)
+                middle = enter(path.parent, parent=top, create=True)
                 stack.callback(os.close, middle)
-                directory = _enter(path, parent=middle, create=True)
+                directory = enter(path, parent=middle, create=True)
                 stack.callback(os.close, directory)
-                lock = _open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT, directory)
+                lock = open_file(path / LOCK_FILE, os.O_RDWR | os.O_CREAT, directory)
                 stack.callback(os.close, lock)
                 if not lock_file(lock):
                     raise AlreadyRunning(path / LOCK_FILE, read_pid(lock))
@@ -394,41 +305,18 @@ def survey_daemons(base: Path, namespace: int | None = None) -> Survey:
     The live daemons below *base*, in name order.
 
     Args:
-        base: See `base_directory`; one that is absent holds none.
+        base: See `locks.base_directory`; one that is absent holds none.
         namespace: Inode of one network namespace, None for all.
 
     Raises:
         NotPermitted: *base* itself may not be looked into.
     """
-    daemons: list[LiveDaemon] = []
-    unreadable: list[Path] = []
-    try:
-        inodes = sorted(int(entry.name) for entry in base.iterdir() if entry.name.isascii() and entry.name.isdigit())
-    except (FileNotFoundError, NotADirectoryError):
-        return Survey()
-    except OSError as error:
-        raise refusal("look into", base, error) from error
-    for inode in inodes if namespace is None else [namespace]:
-        try:
-            middle = _enter(base / str(inode))
-        except KernelError as error:
-            if error.errno != errno.ENOENT:
-                unreadable.append(base / str(inode))
-            continue
-        try:
-            entries = os.listdir(middle)  # noqa: PTH208  of the directory that was checked, not of its path
-            names = sorted(entry for entry in entries if _NAME.fullmatch(entry))
-            for name in names:
-                path = base / str(inode) / name
-                try:
-                    daemon = _look(path, inode, middle)
-                except KernelError:
-                    unreadable.append(path)
-                else:
-                    daemons += [daemon] if daemon is not None else []
-        finally:
-            os.close(middle)
-    return Survey(tuple(daemons), tuple(unreadable))
+    return Survey(*survey(base, namespace, _live))
+
+
+def _live(path: Path, inode: int, directory: int, lock: int) -> LiveDaemon:
+    state, warning = _read_state(directory)
+    return LiveDaemon(path.name, inode, path, read_pid(lock), state, warning)
 
 
 def leftovers(
@@ -447,8 +335,8 @@ def leftovers(
     Args:
         found: Interface names and the addresses on them.
         own: State of the predecessor.
-        configured: VIPs of this configuration; leave out those of an address owner (priority 255), since they are
-            the interface's real addresses.
+        configured: VIPs of this configuration. Of an address owner (priority 255) those without our mark are the
+            interface's real addresses: whoever removes has to spare them.
         others: Live daemons of this network namespace.
     """
     others = tuple(others)
@@ -481,70 +369,6 @@ def clashes(routers: Iterable[ServedRouter], others: Iterable[LiveDaemon]) -> li
         for router in routers
         if any(router.clashes(theirs) for theirs in other.state.routers)
     ]
-
-
-def _enter(path: Path, *, parent: int | None = None, create: bool = False, private: bool = True) -> int:
-    """
-    Open a directory that is ours or root's, following no symlink in its last component.
-
-    A private one nobody else may write into. The base is not: it may be a volume that everybody can write to.
-    """
-    name: Path | str = path if parent is None else path.name
-    try:
-        made = False
-        if create:
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(name, 0o700, dir_fd=parent)
-                made = True
-        descriptor = os.open(name, _DIRECTORY, dir_fd=parent)
-    except OSError as error:
-        detail = "a symbolic link is not followed" if error.errno in {errno.ELOOP, errno.ENOTDIR} else ""
-        raised = refusal("open directory", path, error)
-        raise type(raised)(raised.operation, raised.subject, raised.errno, detail) from error
-    facts = os.fstat(descriptor)
-    if facts.st_uid not in {0, os.geteuid()}:
-        os.close(descriptor)
-        raise NotPermitted(
-            "use directory", str(path), errno.EPERM, f"it belongs to uid {facts.st_uid}, not to us: --runtime-dir"
-        )
-    if made:
-        os.fchmod(descriptor, 0o700)  # the umask may have taken the x away (keepalived runs with 0177)
-    elif private and facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        os.close(descriptor)
-        raise NotPermitted(
-            "use directory", str(path), errno.EPERM, f"others may write to it (mode {facts.st_mode & 0o7777:04o})"
-        )
-    return descriptor
-
-
-def _open(path: Path, flags: int, directory: int) -> int:
-    """Open a plain file of a directory of ours."""
-    try:
-        descriptor = os.open(path.name, flags | _FILE, 0o600, dir_fd=directory)
-    except OSError as error:
-        raise refusal("open", path, error) from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise KernelError("open", str(path), errno.EINVAL, "not a plain file")
-    return descriptor
-
-
-def _look(path: Path, inode: int, parent: int) -> LiveDaemon | None:
-    """The daemon of that directory, None if it is dead."""
-    with contextlib.ExitStack() as stack:
-        try:
-            directory = _enter(path, parent=parent)
-            stack.callback(os.close, directory)
-            lock = _open(path / LOCK_FILE, os.O_RDONLY, directory)
-        except KernelError as error:
-            if error.errno in {errno.ENOENT, errno.ENOTDIR}:
-                return None
-            raise
-        stack.callback(os.close, lock)
-        if not is_locked(lock):
-            return None
-        state, warning = _read_state(directory)
-        return LiveDaemon(path.name, inode, path, read_pid(lock), state, warning)
 
 
 def _boot() -> str:

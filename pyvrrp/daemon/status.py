@@ -27,9 +27,25 @@ def as_json(
         wall_s: The time of day (seconds since 1970) at *status.now_us*.
     """
     estimated = {one.interface for one in status.sockets if one.estimated}
+    group_of = {member: group.name for group in status.groups for member in group.members}
     return {
         "daemon": dict(daemon),
-        "instances": [_instance(one, checks(one.name), status.now_us, wall_s) for one in status.instances],
+        "instances": [
+            {**_instance(one, checks(one.name), status.now_us, wall_s), "sync_group": group_of.get(one.name)}
+            for one in status.instances
+        ],
+        "sync_groups": [
+            {
+                "name": one.name,
+                "state": str(one.state),
+                "since": _clock(wall_s - (status.now_us - one.since_us) / US_PER_S),
+                "since_s": _age(status.now_us, one.since_us),
+                "members": list(one.members),
+                "parted": one.parted,
+                "may_part": one.may_part,
+            }
+            for one in status.groups
+        ],
         "interfaces": {
             name: {"counters": dict(counters), "estimated": name in estimated}
             for name, counters in status.interfaces.items()
@@ -129,6 +145,7 @@ def render(status: Mapping[str, Any]) -> str:
         lines += [f"  fault      {detail}" for detail in one["faults"].values()]
         if one["counters"]:
             lines.append("  counters   " + ", ".join(f"{name} {count}" for name, count in one["counters"].items()))
+    lines += [line for group in status.get("sync_groups", ()) for line in ("", _group(group))]
     for name, interface in status["interfaces"].items():
         if interface["counters"]:
             about = "~" if interface["estimated"] else ""
@@ -139,6 +156,12 @@ def render(status: Mapping[str, Any]) -> str:
         why = next((one["refused"] for one in status["sockets"] if one["path"] == path and one["refused"]), "")
         lines += ["", f"receives by {path}: {where}{f' ({why})' if why else ''}"]
     return "\n".join(map(_printable, lines))
+
+
+def _group(one: Mapping[str, Any]) -> str:
+    parted = "; not all in one state" if one["parted"] else ""
+    members = ", ".join(one["members"])
+    return f"{one['name']}  {one['state']}  for {_duration(one['since_s'])} (sync group of {members}{parted})"
 
 
 def _printable(line: str) -> str:

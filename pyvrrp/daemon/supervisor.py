@@ -14,30 +14,38 @@ import signal
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from pyvrrp.config.listening import Listening
 from pyvrrp.config.model import Configuration
 from pyvrrp.daemon import words
 from pyvrrp.daemon.control import ControlServer
 from pyvrrp.daemon.daemonise import SUPERVISED_SIGNALS
 from pyvrrp.daemon.deciding import Decided, Decider
 from pyvrrp.daemon.draining import Draining
+from pyvrrp.daemon.dumps.dumper import PREPARE_S, SIGNALS, Dumper, Subject
 from pyvrrp.daemon.engine_link import EngineProcess
 from pyvrrp.daemon.keeper import ANSWER_TIMEOUT_S, EngineGoneError, EngineKeeper
+from pyvrrp.daemon.looks import Looks
+from pyvrrp.daemon.orphans import Orphans, adopts
 from pyvrrp.daemon.runtime import RuntimeDirectory
 from pyvrrp.daemon.sd_notify import SdNotify
+from pyvrrp.daemon.source import Source
 from pyvrrp.daemon.status import as_json
 from pyvrrp.daemon.telling import Logger, Teller
 from pyvrrp.daemon.tracking import Tracking
-from pyvrrp.daemon.translate import family_of, installed
-from pyvrrp.engine.streams import Configure, Hardening, Report, Status, Stop, Stopped
+from pyvrrp.daemon.translate import installed
+from pyvrrp.engine.streams import Entered, Hardening, Report, Status, Stop, Stopped
 from pyvrrp.errors import UsageError, VrrpError
 from pyvrrp.net.links import primary_address
 from pyvrrp.net.system import System
 from pyvrrp.protocol.constants import IPAddress
 from pyvrrp.trackers.base import TrackerReport
-from pyvrrp.trackers.children import ScriptPolicy
+from pyvrrp.trackers.children import ScriptPolicy, is_ours
 from pyvrrp.version import __version__
+
+if TYPE_CHECKING:
+    from pyvrrp.daemon.http import HttpHealth
 
 HOUSEKEEPING_S: Final = 60.0
 
@@ -45,9 +53,6 @@ GRACE_S: Final = 0.1
 
 EXIT_INTERNAL: Final = 70
 """keepalived's code, from sysexits.h: a fault of the program itself."""
-
-DUMPS: Final = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGRTMIN + 2, signal.SIGRTMAX - 1)
-"""keepalived writes files on these; left alone they would end the daemon and leave its addresses behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,9 @@ class Options:
         handover: At the end a MASTER serves on until its successor is heard; else it lets go at once, as keepalived.
         engine: Starts an engine process, each time it is called. None runs the engine in this process.
         begun: The first engine, if it works already.
+        beside: Where the configuration comes from if not from a file.
+        umask: `--umask`, for dump files; None if it was not said.
+        http_health: Where health is told over HTTP, None for nowhere.
     """
 
     source: str
@@ -83,6 +91,9 @@ class Options:
     handover: bool = True
     engine: Callable[[], EngineProcess] | None = None
     begun: Begun | None = None
+    beside: Source | None = None
+    umask: int | None = None
+    http_health: Listening | None = None
 
 
 class Supervisor:
@@ -131,6 +142,10 @@ class Supervisor:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._tracking = Tracking(system, self._keeper.command, self._tracked, self._source_of, self._tracker_crashed)
         self._sd = SdNotify.from_environment(on_failure=log.warning)
+        about = Subject(system, self._keeper, self._teller, self._tracking, lambda: self._configuration, options.umask)
+        self._dumper = Dumper(about, log)
+        self._looks = Looks(self.status)
+        self._http: HttpHealth | None = None
         self._status_text = ""
 
     async def run(self) -> int:
@@ -160,6 +175,7 @@ class Supervisor:
             if control is not None:
                 await control.stop()
             await self._tracking.stop()
+            await self._looks.close()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -191,7 +207,11 @@ class Supervisor:
             "config": self._options.source,
             "up_s": round(time.monotonic() - self._started_s, 3),
             "drained": self._draining.everything,
-            "warnings": list(self._warnings),
+            "warnings": [
+                *self._warnings,
+                *(self._options.beside.warnings if self._options.beside else ()),
+                *([self._http.problem] if self._http is not None and self._http.problem else ()),
+            ],
         }
         return as_json(answer, self._tracking.checks, daemon, time.time())
 
@@ -213,7 +233,7 @@ class Supervisor:
                 if self._stop.is_set():
                     self._log.info("Reload dropped: the daemon stops")
                     return False
-                decided = self._decider.decide(configuration, at_start=False)
+                decided = self._decider.decide(configuration, at_start=self._options.beside is not None)
             except VrrpError as error:
                 for line in str(error).splitlines():
                     self._log.error(line)
@@ -223,7 +243,7 @@ class Supervisor:
             else:
                 self._warnings = []
                 self._decider.claim(decided.settings)
-                self._keeper.command(Configure(decided.settings))  # first of all: somebody may wait for it
+                self._keeper.command(decided.command)  # first of all: somebody may wait for it
                 self._adopt(decided)
                 await self._keeper.sync()
                 self._decider.save(decided.settings)  # what is no longer configured is gone
@@ -246,7 +266,7 @@ class Supervisor:
             self._decider.save(decided.settings)
             self._keeper.start()
             self._keeper.command(decided.hardening)
-            self._keeper.command(Configure(decided.settings))
+            self._keeper.command(decided.command)
         self._hardening = decided.hardening
         self._warnings += decided.warnings
         self._adopt(decided)
@@ -266,9 +286,12 @@ class Supervisor:
             loop.add_signal_handler(signal.SIGINT, lambda: None)  # SIG_IGN would be inherited by scripts
         else:
             loop.add_signal_handler(signal.SIGINT, self.stop)
-        loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
-        for number in DUMPS:
-            loop.add_signal_handler(number, self._refuse_dump, number)
+        ends = self._options.beside is not None and self._options.beside.hangup_ends
+        loop.add_signal_handler(signal.SIGHUP, self.stop if ends else self._reload_soon)
+        if adopts():
+            Orphans(lambda pid: pid == self._keeper.pid or is_ours(pid), loop)
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._dump_soon, number)
         # A flood of signals fills the loop's pipe; by default the interpreter shows a traceback for each one more.
         signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SUPERVISED_SIGNALS)
@@ -277,14 +300,15 @@ class Supervisor:
         if not self._reload_waits and not self._stop.is_set():
             self._keep(self.reload(), "reload")
 
-    def _refuse_dump(self, number: int) -> None:
-        self._log.warning(f"signal {number}: dump files are not written, ask with `pyvrrp status --json`")
+    def _dump_soon(self, number: int) -> None:
+        if not self._stop.is_set() and self._dumper.want(number):
+            self._keep(self._dumper.run(), "dump")
 
     async def _start_up(self, control: ControlServer | None) -> None:
         """See that the engine works, then tell everybody that we serve."""
         with contextlib.suppress(EngineGoneError):  # it has said so, and asked to stop
             await self._keeper.sync()
-        if self._code:
+        if self._code or self._stopped.is_set():  # it was told to stop twice before it had answered
             return
         if control is not None:
             try:
@@ -294,9 +318,17 @@ class Supervisor:
                 self._warnings.append(str(error))
         self._keep(self._sd.run_watchdog(self._keeper.is_alive), "watchdog")
         self._keep(self._look_after(), "housekeeping")
+        if self._options.http_health is not None:
+            from pyvrrp.daemon.http import HttpHealth  # noqa: PLC0415  for those who ask for it
+
+            self._http = HttpHealth(self._options.http_health, self._looks.shared, self._log)
+            self._keep(self._http.run(), "health over HTTP")
+        if self._options.beside is not None:
+            self._keep(self._options.beside.attend(self.reload), "attendance")
         self._options.ready()
         await self._sd.ready(self._teller.summary())
         self._log.info("Startup complete", instances=len(self._teller.known))
+        asyncio.get_running_loop().call_later(PREPARE_S, self._dumper.prepare)
 
     async def _look_after(self) -> None:
         """Say now and then what was kept back of lines that a peer can repeat."""
@@ -331,7 +363,7 @@ class Supervisor:
 
         return ControlServer(
             self._runtime.socket_path,
-            {"status": (status, False), "drain": (drain, True)},
+            {"status": (status, False), "health": (self._looks.command, False), "drain": (drain, True)},
             on_error=lambda command, error: self._log.error(f"control command {command} failed: {error!r}"),
         )
 
@@ -349,8 +381,7 @@ class Supervisor:
             self._code = self._code or EXIT_INTERNAL
             self._keeper.close()  # or it would put them back
             self._decider.clean_up(self._teller.settings)
-        for known in self._teller.known.values():
-            self._teller.tell_stop(known, "the daemon stops")
+        self._teller.tell_end()
         await self._tracking.stop()
         await self._teller.notifier.close()
         if not self._options.keep_addresses:
@@ -373,9 +404,9 @@ class Supervisor:
         if self._hardening is not None:
             self._keeper.command(self._hardening)
         self._draining.before_configure()
-        self._keeper.command(Configure(tuple(self._teller.settings)))
+        self._keeper.command(self._teller.command)
         self._draining.after_configure()
-        self._tracking.tell_all()
+        self._tracking.restarted()
 
     def engine_given_up(self) -> None:
         """There is no engine any more, and there will be none."""
@@ -398,9 +429,12 @@ class Supervisor:
                 self._keeper.answered(report)
             case Stopped():
                 self._stopped.set()
+                self._keeper.ended()
             case _:
                 if self._teller.tell(report):
                     self._say_status()
+                if isinstance(report, Entered):
+                    self._tracking.entered(report.instance, report.transition.state)
 
     def _tracked(self, kind: str, report: TrackerReport) -> None:
         self._teller.write(words.of_tracker(kind, report))
@@ -423,5 +457,5 @@ class Supervisor:
         vips = {address.ip for address in installed(known.settings)}
         for link in self._system.links():
             if link.name == known.settings.interface:
-                return primary_address(link, self._system.addresses(link.index), family_of(known.instance), vips)
+                return primary_address(link, self._system.addresses(link.index), known.instance.family, vips)
         return None

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from pyvrrp.config.model import Notify, VrrpInstance
 from pyvrrp.daemon import words
 from pyvrrp.daemon.deciding import Decided
+from pyvrrp.daemon.grouped import KnownGroup
 from pyvrrp.daemon.lines import Line
 from pyvrrp.daemon.logs import RateLimiter, suppressed_note
 from pyvrrp.daemon.notify import STOP, Notification, Notifier
-from pyvrrp.engine.streams import Entered, InstanceSettings, Remarked, Report
+from pyvrrp.engine.streams import Configure, Entered, GroupEntered, InstanceSettings, Remarked, Report
 from pyvrrp.protocol.actions import Note
 from pyvrrp.protocol.states import State
 from pyvrrp.trackers.children import ScriptPolicy
@@ -65,6 +66,7 @@ class Teller:
 
     Attributes:
         known: The instances that run, by name.
+        groups: Their sync groups, by name.
         notifier: Runs the scripts; somebody has to run it.
     """
 
@@ -73,12 +75,26 @@ class Teller:
         self._now_us = now_us
         self._limiter = RateLimiter(causes=_CAUSES)
         self.known: dict[str, Known] = {}
+        self.groups: dict[str, KnownGroup] = {}
         self.notifier = Notifier(lambda report: self.write(words.of_notify(report)))
 
     @property
     def settings(self) -> list[InstanceSettings]:
         """Those of all instances that run."""
         return [known.settings for known in self.known.values()]
+
+    @property
+    def command(self) -> Configure:
+        """What an engine has to be told that knows nothing."""
+        return Configure(tuple(self.settings), tuple(known.settings for known in self.groups.values()))
+
+    def together(self, names: Iterable[str]) -> list[str]:
+        """Instances with those that move with them, each once."""
+        found: dict[str, None] = {}
+        for name in names:
+            moving = (one.settings.members for one in self.groups.values() if not one.settings.may_part)
+            found |= dict.fromkeys(next((members for members in moving if name in members), (name,)))
+        return list(found)
 
     def adopt(self, decided: Decided, *, drained: bool) -> None:
         """
@@ -98,6 +114,16 @@ class Teller:
                 known.state, known.drained, known.stopped = old.state, old.drained, old.stopped
                 if old.settings.router.priority == one.router.priority:
                     known.priority = old.priority
+        groups_before, self.groups = self.groups, {}
+        for group, settings in zip(decided.groups, decided.command.groups, strict=True):
+            self.groups[group.name] = now = KnownGroup(group, settings)
+            if (was := groups_before.pop(group.name, None)) is not None:
+                now.take_over(was)
+            if not settings.may_part and any(self.known[name].drained for name in settings.members):
+                for name in settings.members:
+                    self.known[name].drained = True
+        for lost in groups_before.values():
+            lost.forget_parting()
         for gone in before.values():
             # An instance that a reload took away: the general script hears FAULT, as with keepalived 3.10.
             gone.instance = replace(gone.instance, notify=Notify(any=gone.instance.notify.any))
@@ -115,6 +141,8 @@ class Teller:
         own = words.Own() if known is None else words.Own(known.state, known.priority)
         for line in words.of_report(report, own):
             self.write(line)
+        if isinstance(report, GroupEntered):
+            self._tell_group(report)
         if known is None:
             return False
         if isinstance(report, Remarked) and report.remark.note is Note.PRIORITY and report.remark.priority:
@@ -136,10 +164,21 @@ class Teller:
             known.stopped = True
             self._notify(known, STOP, reason)
 
+    def tell_end(self) -> None:
+        """Tell all scripts that the daemon stops: those of groups last, as keepalived does."""
+        for known in self.known.values():
+            self.tell_stop(known, "the daemon stops")
+        for group in self.groups.values():
+            group.forget_parting()
+            self._tell_group_stop(group, "the daemon stops")
+
     def forget_states(self) -> None:
         """The engine was started anew."""
         for known in self.known.values():
             known.state = State.INITIALIZE
+        for group in self.groups.values():
+            group.state = State.INITIALIZE
+            group.forget_parting()
 
     def write(self, line: Line) -> None:
         """Write a line into the log, unless it is one of many."""
@@ -161,6 +200,36 @@ class Teller:
         """How many instances are in which state."""
         states = Counter(str(known.state) for known in self.known.values())
         return ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "no instances"
+
+    def _tell_group(self, report: GroupEntered) -> None:
+        """A sync group is in another state, or its members have parted or met."""
+        known = self.groups.get(report.group)
+        if known is None:
+            return
+        previous, known.state = known.state, report.state
+        if report.parted:
+            members = [self.known[name] for name in known.group.members]
+            interval_us = max(one.settings.router.advertisement_interval_us for one in members)
+            known.part(lambda: {name: self.known[name].state for name in known.group.members}, interval_us, self.write)
+        else:
+            known.meet(self.write)
+        if known.state is previous:
+            return
+        if known.state is not State.INITIALIZE:
+            known.stopped = False
+            reason = f"the instances {', '.join(known.group.members)} move together"
+            self._notify_group(known, str(known.state), reason, str(previous))
+        elif all(self.known[name].drained for name in known.group.members):
+            self._tell_group_stop(known, "drained")
+
+    def _tell_group_stop(self, known: KnownGroup, reason: str) -> None:
+        if not known.stopped:
+            known.stopped = True
+            self._notify_group(known, STOP, reason)
+
+    def _notify_group(self, known: KnownGroup, state: str, reason: str, previous: str = "") -> None:
+        told = Notification(known.group.name, state, 0, "GROUP", previous_state=previous, reason=reason)
+        self.notifier.tell(told, known.group.notify)
 
     def _notify(self, known: Known, state: str, reason: str, previous: str = "") -> None:
         self.notifier.tell(

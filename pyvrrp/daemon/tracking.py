@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pyvrrp.daemon.duty import Duty
 from pyvrrp.daemon.plan import INTERFACE, NOTHING, SCRIPT, Plan
 from pyvrrp.engine.streams import ClearFault, Command, RaiseFault, SetPriority
 from pyvrrp.net.system import System
 from pyvrrp.protocol.constants import IPAddress
 from pyvrrp.protocol.priority import Contribution, effective_priority
-from pyvrrp.trackers.base import Tracker, TrackerReport, TrackerResult
+from pyvrrp.protocol.states import State
+from pyvrrp.trackers.base import Report, Tracker, TrackerReport, TrackerResult
 from pyvrrp.trackers.children import ScriptPolicy
 from pyvrrp.trackers.interface import InterfaceTracker
 from pyvrrp.trackers.script import ScriptTracker
@@ -60,6 +62,9 @@ class Tracking:
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._interfaces: tuple[str, ...] = ()
         self._results: dict[tuple[str, str], TrackerResult] = {}
+        self._watchers: dict[tuple[str, str], list[str]] = {}
+        self._duties: dict[str, Duty] = {}
+        self._masters: set[str] = set()
 
     def start(self, plan: Plan, policy: ScriptPolicy) -> None:
         """
@@ -68,20 +73,27 @@ class Tracking:
         Scripts keep their result if nothing about them has changed.
         """
         before, self._plan = self._plan, plan
-        wanted = dict.fromkeys(one.name for tracked in plan.instances.values() for one in tracked if one.kind == SCRIPT)
+        self._watchers = {}
+        for instance, tracked in plan.instances.items():
+            for one in tracked:
+                self._watchers.setdefault((one.kind, one.name), []).append(instance)
+        self._masters.intersection_update(plan.instances)
         for kind, name in list(self._tasks):
             if kind == SCRIPT and (
-                name not in wanted or policy != self._policy or before.scripts[name] != plan.scripts[name]
+                (kind, name) not in self._watchers
+                or policy != self._policy
+                or before.scripts[name] != plan.scripts[name]
             ):
                 self._tasks.pop((kind, name)).cancel()
                 self._results.pop((kind, name), None)
+                self._duties.pop(name, None)
         self._policy = policy
-        for name in wanted:
-            if (SCRIPT, name) not in self._tasks:
+        for kind, name in self._watchers:
+            if kind == SCRIPT and (kind, name) not in self._tasks:
                 self._run(SCRIPT, name, lambda name=name: self._tracker(name))  # type: ignore[misc]  # lambda default
-        interfaces = tuple(
-            dict.fromkeys(one.name for tracked in plan.instances.values() for one in tracked if one.kind == INTERFACE)
-        )
+        for name in self._duties:
+            self._serve(name)
+        interfaces = tuple(name for kind, name in self._watchers if kind == INTERFACE)
         if interfaces != self._interfaces:
             self._interfaces = interfaces
             if task := self._tasks.pop((INTERFACE, ""), None):
@@ -93,9 +105,25 @@ class Tracking:
         self.tell_all()
 
     def tell_all(self) -> None:
-        """Tell the engine all that is known; for one that was started anew."""
+        """Tell the engine all that is known."""
         for name in self._plan.instances:
             self._tell(name, None)
+
+    def entered(self, instance: str, state: State) -> None:
+        """Start or end what is checked only as MASTER."""
+        if (state is State.MASTER) == (instance in self._masters):
+            return
+        self._masters.symmetric_difference_update({instance})
+        for one in self._plan.instances.get(instance, ()):
+            if one.kind == SCRIPT and one.name in self._duties:
+                self._serve(one.name)
+
+    def restarted(self) -> None:
+        """Tell a new engine all that is known; none of its instances is MASTER yet."""
+        self._masters.clear()
+        for name in self._duties:
+            self._serve(name)
+        self.tell_all()
 
     def checks(self, instance: str) -> tuple[Check, ...]:
         """What an instance watches, and how that is."""
@@ -103,6 +131,8 @@ class Tracking:
         for one in self._plan.instances.get(instance, ()):
             result = self._results.get((one.kind, one.name))
             up, reason = (None, "no result yet") if result is None else (result.up, result.reason)
+            if one.kind == SCRIPT and (duty := self._duties.get(one.name)) is not None and duty.note:
+                reason = duty.note if up is None else f"{reason}; {duty.note}"
             checks.append(Check(one.kind, one.name, one.weight, one.reverse, up, reason))
         return tuple(checks)
 
@@ -116,16 +146,30 @@ class Tracking:
 
     def _tracker(self, name: str) -> Tracker:
         script = self._plan.scripts[name]
+        if not script.only_as_master:
+            return self._check(name, self._take(SCRIPT))
+        if (duty := self._duties.get(name)) is None:
+            quiet = self._take(SCRIPT, told=False)
+            duty = self._duties[name] = Duty(
+                script, lambda report: self._check(name, report), self._take(SCRIPT), quiet
+            )
+        self._serve(name)
+        return duty
+
+    def _check(self, name: str, report: Report) -> Tracker:
+        script = self._plan.scripts[name]
         if script.tcp is None:
-            return ScriptTracker(script, self._take(SCRIPT), self._policy)
-        return TcpTracker(script, self._take(SCRIPT), lambda: self._address_for(name))
+            return ScriptTracker(script, report, self._policy)
+        return TcpTracker(script, report, lambda: self._address_for(name))
+
+    def _serve(self, name: str) -> None:
+        watchers = self._watchers.get((SCRIPT, name), ())
+        self._duties[name].serve(on_duty=any(instance in self._masters for instance in watchers))
 
     def _address_for(self, script: str) -> IPAddress | None:
         """Own address of the first instance that watches a script."""
-        for name, tracked in self._plan.instances.items():
-            if any(one.kind == SCRIPT and one.name == script for one in tracked):
-                return self._source_of(name)
-        return None
+        watchers = self._watchers.get((SCRIPT, script))
+        return self._source_of(watchers[0]) if watchers else None
 
     def _run(self, kind: str, name: str, make: Callable[[], Tracker]) -> None:
         async def run() -> None:
@@ -138,14 +182,14 @@ class Tracking:
 
         self._tasks[kind, name] = asyncio.get_running_loop().create_task(run(), name=f"{kind} {name}")
 
-    def _take(self, kind: str) -> Callable[[TrackerReport], None]:
+    def _take(self, kind: str, *, told: bool = True) -> Callable[[TrackerReport], None]:
         def take(report: TrackerReport) -> None:
             if isinstance(report, TrackerResult):
                 self._results[kind, report.name] = report
-                for name, tracked in self._plan.instances.items():
-                    if any((one.kind, one.name) == (kind, report.name) for one in tracked):
-                        self._tell(name, (kind, report.name))
-            self._report(kind, report)
+                for name in self._watchers.get((kind, report.name), ()):
+                    self._tell(name, (kind, report.name))
+            if told:
+                self._report(kind, report)
 
         return take
 
@@ -157,7 +201,7 @@ class Tracking:
             up = None if result is None else result.up
             contribution = Contribution(one.name, one.weight, one.reverse, up)
             contributions.append(contribution)
-            if result is None or up is None or one.weight or only not in {None, (one.kind, one.name)}:
+            if result is None or one.weight or only not in {None, (one.kind, one.name)}:
                 continue
             if contribution.fault:
                 detail = result.reason if one.kind == INTERFACE else f"script {one.name}: {result.reason}"

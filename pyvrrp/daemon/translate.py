@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from pyvrrp.config.model import AddressLine, GarpSettings, VrrpInstance
+from pyvrrp.config.model import AddressLine, GarpSettings, SyncGroup, VrrpInstance
 from pyvrrp.daemon.runtime import InstalledAddress, RuntimeState, ServedRouter
 from pyvrrp.engine.streams import InstanceSettings
 from pyvrrp.net.system import VirtualAddress
 from pyvrrp.protocol.announcing import AnnouncementSettings
-from pyvrrp.protocol.constants import AUTH_DATA_LENGTH, AUTH_NONE, AUTH_PASS, Family
+from pyvrrp.protocol.constants import AUTH_DATA_LENGTH, AUTH_NONE, AUTH_PASS, PRIORITY_OWNER
 from pyvrrp.protocol.router import RouterSettings
 
-
-def family_of(instance: VrrpInstance) -> Family:
-    """Address family: that of the first VIP, else of the source, the peers or the group."""
-    hints = [line.address.ip for line in instance.virtual_addresses]
-    hints += [address for address in (instance.source, *instance.unicast_peers, instance.group) if address is not None]
-    return Family(hints[0].version) if hints else Family.V4
+if TYPE_CHECKING:
+    from pyvrrp.protocol.sync_group import GroupSettings
 
 
-def engine_settings(instance: VrrpInstance, interface: str, awaited: Iterable[str] = ()) -> InstanceSettings:
+def engine_settings(
+    instance: VrrpInstance, interface: str, awaited: Iterable[str] = (), *, grouped: bool = False
+) -> InstanceSettings:
     """
     What the engine is told of an instance.
 
@@ -28,6 +27,7 @@ def engine_settings(instance: VrrpInstance, interface: str, awaited: Iterable[st
         instance: The checked block.
         interface: Its interface, also where the block names none (unicast by source address).
         awaited: Causes of which the first word is awaited before the start.
+        grouped: It is a member of a sync group: the group decides when it is MASTER.
     """
     authentication = instance.authentication
     return InstanceSettings(
@@ -35,7 +35,7 @@ def engine_settings(instance: VrrpInstance, interface: str, awaited: Iterable[st
         interface=interface,
         router=RouterSettings(
             vrid=instance.vrid,
-            family=family_of(instance),
+            family=instance.family,
             version=instance.version,
             priority=instance.priority,
             advertisement_interval_us=instance.advertisement_interval_us,
@@ -44,7 +44,8 @@ def engine_settings(instance: VrrpInstance, interface: str, awaited: Iterable[st
             down_timer_adverts=instance.down_timer_adverts,
             answer_lower_priority=not instance.lower_prio_no_advert,
             last_word=instance.higher_prio_send_advert,
-            owner_starts_as_master=instance.state == "MASTER",
+            owner_starts_as_master=_starts_as_master(instance) and not grouped,
+            grouped=grouped,
         ),
         vips=tuple(_address(line, interface) for line in instance.virtual_addresses),
         excluded=tuple(_address(line, interface) for line in instance.excluded_addresses),
@@ -61,6 +62,30 @@ def engine_settings(instance: VrrpInstance, interface: str, awaited: Iterable[st
         track_interface=instance.track_primary,
         awaited=frozenset(awaited),
     )
+
+
+def group_settings(group: SyncGroup, instances: Mapping[str, VrrpInstance]) -> GroupSettings:
+    """
+    What the engine is told of a sync group.
+
+    Args:
+        group: The checked block; each of its members is run.
+        instances: These, by name.
+    """
+    from pyvrrp.protocol.sync_group import GroupSettings  # noqa: PLC0415  not at the start of who has no group
+
+    return GroupSettings(
+        name=group.name,
+        members=group.members,
+        owners_start_as_master=all(
+            instances[name].priority == PRIORITY_OWNER and _starts_as_master(instances[name]) for name in group.members
+        ),
+        may_part=group.may_part,
+    )
+
+
+def _starts_as_master(instance: VrrpInstance) -> bool:
+    return instance.state == "MASTER"
 
 
 def claims(settings: Iterable[InstanceSettings]) -> RuntimeState:

@@ -8,7 +8,17 @@ from typing import Any
 
 from pyvrrp.daemon.lines import Line
 from pyvrrp.daemon.notify import NotifyReport
-from pyvrrp.engine.streams import Dropped, Entered, FellBack, Hastened, KernelFailed, Noticed, Remarked, Report
+from pyvrrp.engine.streams import (
+    Dropped,
+    Entered,
+    FellBack,
+    GroupEntered,
+    Hastened,
+    KernelFailed,
+    Noticed,
+    Remarked,
+    Report,
+)
 from pyvrrp.protocol.actions import Cause, Note, Remark, Transition
 from pyvrrp.protocol.constants import US_PER_S
 from pyvrrp.protocol.states import State
@@ -34,6 +44,12 @@ def of_report(report: Report, own: Own) -> Iterator[Line]:
     match report:
         case Entered(name, transition):
             yield from _entered(name, transition)
+        case GroupEntered(name, previous, state):
+            # As keepalived, which is silent about the first state of a group that has nothing to wait for.
+            silent = (State.BACKUP,) if previous is State.INITIALIZE else ()
+            if state not in {previous, State.INITIALIZE, *silent}:
+                states = {"state": str(state), "previous_state": str(previous)}
+                yield Line("info", f"VRRP_Group({name}) Syncing instances to {state} state", {"group": name, **states})
         case Remarked(name, remark):
             yield _remarked(name, remark, own)
         case Dropped():

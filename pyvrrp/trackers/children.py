@@ -5,7 +5,8 @@ Child processes for asyncio: started without a thread, ended as a whole group, r
   the leader ends earlier than that, what is left of its group gets SIGKILL then. A group whose leader ended by
   itself is left alone: notify scripts start services.
 * Members of the group are only signalled while its leader is not reaped: until then nobody else can get its number.
-* No handler for SIGCHLD, no waitpid(-1): children of others are their affair.
+* No handler for SIGCHLD, no waitpid(-1): children of others are their affair. `is_ours` tells those that are started
+  here from orphans that a first process inherits (`daemon/orphans.py`).
 * A program that cannot be started is a result, not an exception.
 * PR_SET_PDEATHSIG is not set: between fork and exec only a `preexec_fn` could do it, which may deadlock where there
   are threads and costs a fork of the whole process. What a killed daemon leaves behind is for its cgroup to end.
@@ -348,6 +349,14 @@ def reset_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
+_watched: Final[set[int]] = set()
+
+
+def is_ours(pid: int) -> bool:
+    """A child of that number was started here and has not been reaped: nobody else must do that."""
+    return pid in _watched
+
+
 class Child:
     """
     A running program, the leader of its own process group; `start` makes one.
@@ -371,6 +380,7 @@ class Child:
         self._verdict: asyncio.Future[ChildResult] = self._loop.create_future()
         self._gone: asyncio.Future[ChildResult] = self._loop.create_future()
         self._loop.add_reader(self._pidfd, self._exited)
+        _watched.add(process.pid)
         if output is not None:
             self._loop.add_reader(output, self._read)
 
@@ -453,6 +463,7 @@ class Child:
                 number = how.si_status
         finally:
             os.close(self._pidfd)
+            _watched.discard(self._process.pid)
         self._process.returncode = -number if number is not None else code or 0
         if self._output is not None:
             self._read()

@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 
 import pytest
 
-from pyvrrp.daemon.control import find, request
+from pyvrrp.daemon.asking import find, request
 from pyvrrp.net.simulated import World
 from tests.netns import PATIENCE_S, Capture, Network, network, process_tree, until
 

@@ -1,4 +1,4 @@
-"""The control socket: real sockets, good and bad clients, and how the command line finds the daemon."""
+"""The control socket: real sockets, good and bad clients."""
 
 # A test may poll, and a file in tmp_path holds nobody up.
 # ruff: noqa: ASYNC110, ASYNC240
@@ -11,27 +11,22 @@ import json
 import os
 import socket
 import stat
-import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pyvrrp.daemon import control
+from pyvrrp.daemon.asking import ControlError, ControlFailure, request
 from pyvrrp.daemon.control import (
     REQUEST_LIMIT,
     Authorise,
-    ControlError,
-    ControlFailure,
     ControlLimits,
     ControlServer,
     Peer,
-    find,
     own_user_or_root,
-    request,
 )
-from pyvrrp.daemon.runtime import RuntimeDirectory
 from pyvrrp.errors import KernelError, UsageError
 
 Answer = dict[str, Any]
@@ -381,205 +376,3 @@ class TestSocketFile:
     async def test_name_longer_than_sun_path(self, tmp_path: Path) -> None:
         with pytest.raises(KernelError, match="ENAMETOOLONG"):
             await ControlServer(tmp_path / ("x" * 200), COMMANDS).start()
-
-
-@contextlib.contextmanager
-def answering(path: Path, octets: bytes) -> Iterator[None]:
-    """A server that reads a request and answers with *octets*, good or bad, then hangs up."""
-
-    def serve(listener: socket.socket) -> None:
-        connection, _ = listener.accept()
-        with connection:
-            connection.recv(1000)
-            connection.sendall(octets)
-
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        listener.bind(str(path))
-        listener.listen()
-        thread = threading.Thread(target=serve, args=(listener,))
-        thread.start()
-        try:
-            yield
-        finally:
-            thread.join()
-
-
-class TestClient:
-    def failure(self, path: Path, **arguments: Any) -> tuple[ControlFailure, str]:
-        with pytest.raises(ControlError) as caught:
-            request(path, "status", **arguments)
-        return caught.value.failure, str(caught.value)
-
-    def test_no_socket(self, path: Path) -> None:
-        assert self.failure(path) == (ControlFailure.NOT_RUNNING, f"no daemon is running ({path})")
-
-    def test_no_directory_and_a_long_path(self, tmp_path: Path) -> None:
-        path = tmp_path / ("d" * 200) / "control.sock"
-        assert self.failure(path)[0] is ControlFailure.NOT_RUNNING
-
-    def test_nobody_listens(self, path: Path) -> None:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dead:
-            dead.bind(str(path))
-        assert self.failure(path)[0] is ControlFailure.NOT_RUNNING
-
-    def test_no_right(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        def refuse(*_: object) -> None:
-            raise PermissionError(13, "Permission denied")
-
-        monkeypatch.setattr(control, "_connect", refuse)
-        assert self.failure(path) == (
-            ControlFailure.NOT_PERMITTED,
-            f"no right to use {path}: ask as root or as the daemon's user",
-        )
-
-    def test_served_by_a_stranger(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """In a directory that others can write to, somebody may pose as the daemon."""
-        monkeypatch.setattr(os, "geteuid", lambda: 1000)
-        monkeypatch.setattr(control, "_peer", lambda _: Peer(1, 1001, 1001))
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-            listener.bind(str(path))
-            listener.listen()
-            assert self.failure(path) == (
-                ControlFailure.NOT_PERMITTED,
-                f"{path} is served by uid 1001, neither root nor us: not asked",
-            )
-
-    def test_no_answer(self, path: Path) -> None:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-            listener.bind(str(path))
-            listener.listen()
-            assert self.failure(path, timeout_s=0.01) == (
-                ControlFailure.TIMEOUT,
-                f"no answer from the daemon within 0.01 s ({path})",
-            )
-
-    def test_full_backlog(self, path: Path) -> None:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener, contextlib.ExitStack() as stack:
-            listener.bind(str(path))
-            listener.listen(0)
-            with contextlib.suppress(BlockingIOError):
-                for _ in range(10):
-                    client = stack.enter_context(
-                        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-                    )
-                    client.connect(str(path))
-            assert self.failure(path, timeout_s=0.05)[0] is ControlFailure.TIMEOUT
-
-    @pytest.mark.parametrize(
-        ("octets", "said"),
-        [
-            (b"", "hung up without an answer"),
-            (b'{"ok": tr', "gave an answer that is not understood"),
-            (b"[1]\n", "gave an answer that is not understood"),
-            (b'{"ok": 1}\n', "gave an answer that is not understood"),
-            (b"[" * 100_000, "gave an answer that is not understood"),
-        ],
-    )
-    def test_bad_answer(self, path: Path, octets: bytes, said: str) -> None:
-        with answering(path, octets):
-            assert self.failure(path) == (ControlFailure.BROKEN, f"the daemon {said} ({path})")
-
-    def test_answer_without_end(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(control, "ANSWER_LIMIT", 1000)
-        with answering(path, b"x" * 1001):
-            assert self.failure(path)[0] is ControlFailure.BROKEN
-
-    def test_refusal_without_a_reason(self, path: Path) -> None:
-        with answering(path, b'{"ok": false}\n'):
-            assert self.failure(path) == (ControlFailure.REFUSED, "refused without a reason")
-
-
-class TestFind:
-    @pytest.fixture
-    def base(self, tmp_path: Path) -> Path:
-        return tmp_path / "run"
-
-    def failure(self, base: Path, name: str | None = None) -> tuple[ControlFailure, str]:
-        with pytest.raises(ControlError) as caught:
-            find(base, name, namespace=1)
-        return caught.value.failure, str(caught.value)
-
-    def test_the_only_one(self, base: Path) -> None:
-        with RuntimeDirectory.acquire(base, "a", namespace=1) as held:
-            assert find(base, namespace=1) == held.socket_path
-            assert find(base, "a", namespace=1) == held.socket_path
-
-    def test_in_the_network_namespace_of_the_caller(self, base: Path) -> None:
-        with RuntimeDirectory.acquire(base, "a") as held, RuntimeDirectory.acquire(base, "a", namespace=1):
-            assert find(base) == held.socket_path
-
-    def test_one_here_goes_before_others_elsewhere(self, base: Path) -> None:
-        with RuntimeDirectory.acquire(base, "a", namespace=2), RuntimeDirectory.acquire(base, "b", namespace=1) as held:
-            assert find(base, namespace=1) == held.socket_path
-
-    def test_the_only_one_elsewhere(self, base: Path) -> None:
-        with RuntimeDirectory.acquire(base, "a", namespace=2) as held:
-            assert find(base, namespace=1) == held.socket_path
-
-    def test_by_name_elsewhere(self, base: Path) -> None:
-        with RuntimeDirectory.acquire(base, "a", namespace=2) as held, RuntimeDirectory.acquire(base, "b", namespace=1):
-            assert find(base, "a", namespace=1) == held.socket_path
-
-    def test_several_here(self, base: Path) -> None:
-        us = os.getpid()
-        with RuntimeDirectory.acquire(base, "a", namespace=1), RuntimeDirectory.acquire(base, "b", namespace=1):
-            assert self.failure(base) == (
-                ControlFailure.AMBIGUOUS,
-                (
-                    "several daemons run in this network namespace; say which: "
-                    f"a (pid {us}, network namespace 1), b (pid {us}, network namespace 1)"
-                ),
-            )
-
-    def test_several_elsewhere(self, base: Path) -> None:
-        us = os.getpid()
-        with RuntimeDirectory.acquire(base, "a", namespace=2), RuntimeDirectory.acquire(base, "a", namespace=3):
-            assert self.failure(base, "a") == (
-                ControlFailure.AMBIGUOUS,
-                (
-                    "several daemons called a run in other network namespaces, none in this one; say which: "
-                    f"a (pid {us}, network namespace 2), a (pid {us}, network namespace 3)"
-                ),
-            )
-
-    def test_none(self, base: Path) -> None:
-        assert self.failure(base) == (ControlFailure.NOT_RUNNING, f"no daemon is running (looked in {base})")
-
-    def test_none_of_that_name(self, base: Path) -> None:
-        with RuntimeDirectory.acquire(base, "a", namespace=1):
-            assert self.failure(base, "b") == (
-                ControlFailure.NOT_RUNNING,
-                (
-                    f"no daemon called b is running (looked in {base}); "
-                    f"there are: a (pid {os.getpid()}, network namespace 1)"
-                ),
-            )
-
-    def test_dead_ones_do_not_count(self, base: Path) -> None:
-        (base / "1" / "a").mkdir(parents=True, mode=0o700)
-        (base / "1").chmod(0o700)
-        (base / "1" / "a" / "lock").write_text("1\n")
-        assert self.failure(base)[0] is ControlFailure.NOT_RUNNING
-
-    def test_where_one_may_not_look(self, base: Path) -> None:
-        (base / "1").mkdir(parents=True)
-        (base / "1").chmod(0o777)
-        assert self.failure(base) == (
-            ControlFailure.NOT_PERMITTED,
-            f"no daemon to be seen in {base}, but no right to look into {base}/1",
-        )
-
-    def test_base_one_may_not_look_into(self, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        def refuse(_: Path) -> Iterator[Path]:
-            raise PermissionError(13, "Permission denied")
-
-        monkeypatch.setattr(Path, "iterdir", refuse)
-        failure, text = self.failure(base)
-        assert failure is ControlFailure.NOT_PERMITTED
-        assert text == f"cannot look for the daemon: cannot look into {base}: Permission denied (EACCES)"
-
-    @pytest.mark.asyncio
-    async def test_all_together(self, base: Path) -> None:
-        with RuntimeDirectory.acquire(base, "a") as held:
-            async with serving(held.socket_path):
-                assert (await ask(find(base), "status"))["instances"] == ["VI_1"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pyvrrp.config.load import parse_text
-from pyvrrp.daemon.control import ControlError, request
+from pyvrrp.daemon.asking import ControlError, request
 from pyvrrp.daemon.runtime import RuntimeDirectory
 from pyvrrp.errors import UsageError, VrrpError
 from tests.daemon.conftest import (

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from pyvrrp.daemon import pidfile
+from pyvrrp.daemon.locks import lock_file
 from pyvrrp.daemon.pidfile import PidFile, is_daemon, running_pid
-from pyvrrp.daemon.runtime import AlreadyRunning, lock_file
+from pyvrrp.daemon.runtime import AlreadyRunning
 from pyvrrp.errors import KernelError
 
 FORK = """

@@ -19,6 +19,7 @@ from typing import TypeAlias
 import pytest
 
 from pyvrrp.daemon import runtime
+from pyvrrp.daemon.locks import base_directory, lock_file
 from pyvrrp.daemon.runtime import (
     AlreadyRunning,
     InstalledAddress,
@@ -26,7 +27,6 @@ from pyvrrp.daemon.runtime import (
     RuntimeDirectory,
     RuntimeState,
     ServedRouter,
-    base_directory,
     clashes,
     leftovers,
     survey_daemons,
@@ -210,11 +210,10 @@ class TestLock:
     ) -> None:
         """A daemon that starts while its predecessor releases."""
         first = RuntimeDirectory.acquire(base, "a", namespace=1)
-        original = runtime.lock_file
 
         def race(descriptor: int) -> bool:
             first.release()
-            return original(descriptor)
+            return lock_file(descriptor)
 
         monkeypatch.setattr(runtime, "lock_file", race)
         with RuntimeDirectory.acquire(base, "a", namespace=1) as held:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pyvrrp.daemon.status import as_json, render
 from pyvrrp.daemon.tracking import Check
-from pyvrrp.engine.streams import InstanceStatus, SocketStatus, Status
+from pyvrrp.engine.streams import GroupStatus, InstanceStatus, SocketStatus, Status
 from pyvrrp.protocol.actions import Cause, Transition
 from pyvrrp.protocol.constants import Family
 from pyvrrp.protocol.states import State
@@ -96,8 +96,10 @@ SOCKETS = (
 )
 
 
-def told(*instances: InstanceStatus, daemon: Mapping[str, Any] = DAEMON) -> dict[str, Any]:
-    status = Status(1, NOW_US, instances, {"eth0": {"vrid-unknown": 3}, "eth1": {}}, SOCKETS)
+def told(
+    *instances: InstanceStatus, daemon: Mapping[str, Any] = DAEMON, groups: tuple[GroupStatus, ...] = ()
+) -> dict[str, Any]:
+    status = Status(1, NOW_US, instances, {"eth0": {"vrid-unknown": 3}, "eth1": {}}, SOCKETS, groups)
     return as_json(status, lambda name: CHECKS if name == "VI_1" else (), daemon, WALL_S)
 
 
@@ -162,8 +164,34 @@ def test_json_of_a_backup() -> None:
                 },
             ],
             "counters": {"checksum": 2, "received": 7},
+            "sync_group": None,
         }
     ]  # fmt: skip
+    assert status["sync_groups"] == []
+
+
+GROUPS = (
+    GroupStatus("G", ("VI_1", "VI_2"), State.BACKUP, NOW_US - 2_000_000),
+    GroupStatus("H", ("VI_3",), State.BACKUP, NOW_US - 2_000_000, parted=True, may_part=True),
+)
+
+
+def test_sync_groups() -> None:
+    status = told(BACKUP, MASTER, FAULTY, groups=GROUPS)
+    assert [one["sync_group"] for one in status["instances"]] == ["G", "G", None]
+    assert status["sync_groups"][0] == {
+        "name": "G",
+        "state": "BACKUP",
+        "since": "2026-11-18T11:06:38.000+00:00",
+        "since_s": 2.0,
+        "members": ["VI_1", "VI_2"],
+        "parted": False,
+        "may_part": False,
+    }
+    text = render(status).splitlines()
+    at = text.index("G  BACKUP  for 2.0 s (sync group of VI_1, VI_2)")
+    assert text[at - 1 : at + 3 : 2] == ["", ""]
+    assert text[at + 2] == "H  BACKUP  for 2.0 s (sync group of VI_3; not all in one state)"
 
 
 def test_json_of_others() -> None:

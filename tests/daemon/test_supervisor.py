@@ -23,7 +23,8 @@ from pyvrrp.config.load import parse_text
 from pyvrrp.config.model import Configuration
 from pyvrrp.daemon import words
 from pyvrrp.daemon.keeper import CRASHES_MAX, EngineGoneError
-from pyvrrp.daemon.runtime import InstalledAddress, RuntimeDirectory, RuntimeState, namespace_inode
+from pyvrrp.daemon.locks import namespace_inode
+from pyvrrp.daemon.runtime import InstalledAddress, RuntimeDirectory, RuntimeState
 from pyvrrp.daemon.supervisor import EXIT_INTERNAL, Options, Supervisor
 from pyvrrp.errors import ConfigError, KernelError
 from pyvrrp.net.simulated import SimulatedSystem, World
@@ -146,9 +147,14 @@ def test_addresses_stay_if_told_to(daemons: Daemons) -> None:
 @root
 def test_keepalived_dump_signals_do_not_kill(daemons: Daemons) -> None:
     """Scripts send them; by default they would end the process and leave its addresses behind."""
-    daemon = daemons.serve(instance())
-    for count, number in enumerate((signal.SIGUSR1, signal.SIGUSR2, signal.SIGRTMIN + 2, signal.SIGRTMAX - 1), start=1):
-        daemon.send(number).says("dump files are not written", count)
+    daemon = daemons.serve(instance(), environment={"TMPDIR": str(daemons.directory)})
+    for number, what in {
+        signal.SIGUSR1: "Printing VRRP data",
+        signal.SIGUSR2: "Printing VRRP stats",
+        signal.SIGRTMIN + 2: "Printing VRRP as json",
+        signal.SIGRTMAX - 1: "Printing and clearing VRRP stats",
+    }.items():
+        daemon.send(number).says(rf"{what} for process\(\d+\) on signal")
     assert daemon.end() == 0
 
 
@@ -581,7 +587,8 @@ def test_a_missing_capability_is_named(daemons: Daemons, capability: str) -> Non
         instance(), wrapper=("setpriv", f"--bounding-set=-{capability}", f"--inh-caps=-{capability}")
     )
     assert daemon.wait() == 4
-    assert daemon.text == f"pyvrrp: cannot run without CAP_{capability.upper()}: run as root or grant it\n"
+    why = f"not in the bounding set; add {capability.upper()} to the container's capabilities"
+    assert daemon.text == f"pyvrrp: cannot run without CAP_{capability.upper()}: {why}\n"
 
 
 @root

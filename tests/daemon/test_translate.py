@@ -9,7 +9,7 @@ import pytest
 
 from pyvrrp.config.model import AddressLine, Authentication, GarpSettings, Notify, Track, VrrpInstance
 from pyvrrp.daemon.runtime import InstalledAddress, RuntimeState, ServedRouter
-from pyvrrp.daemon.translate import claims, engine_settings, family_of, installed
+from pyvrrp.daemon.translate import claims, engine_settings, installed
 from pyvrrp.engine.streams import InstanceSettings
 from pyvrrp.net.system import Scope, VirtualAddress
 from pyvrrp.protocol.announcing import AnnouncementSettings
@@ -171,7 +171,7 @@ def test_the_interface_may_be_known_by_the_source_alone() -> None:
     ],
 )
 def test_family(instance: VrrpInstance, family: Family) -> None:
-    assert family_of(instance) is family
+    assert instance.family is family
 
 
 def test_the_password_is_shown_nowhere() -> None:

@@ -13,7 +13,17 @@ from pyvrrp.daemon import words
 from pyvrrp.daemon.lines import Line
 from pyvrrp.daemon.notify import Notification, NotifyReport
 from pyvrrp.daemon.words import Own
-from pyvrrp.engine.streams import Dropped, Entered, Hastened, KernelFailed, Noticed, Remarked, Status, Stopped
+from pyvrrp.engine.streams import (
+    Dropped,
+    Entered,
+    GroupEntered,
+    Hastened,
+    KernelFailed,
+    Noticed,
+    Remarked,
+    Status,
+    Stopped,
+)
 from pyvrrp.errors import DropReason
 from pyvrrp.protocol.actions import Cause, Note, Remark, Transition
 from pyvrrp.protocol.receive import Notice
@@ -224,6 +234,21 @@ def test_notices_and_refusals_of_the_kernel() -> None:
     line = one(KernelFailed("V1", "add address", "cannot add address"))
     assert (line.level, line.text) == ("error", "(V1) cannot add address")
     assert one(KernelFailed(None, "list links", "cannot list links")) == Line("error", "cannot list links")
+
+
+@pytest.mark.parametrize(
+    ("previous", "state", "said"),
+    [
+        (INITIALIZE, BACKUP, False),  # keepalived says so of the instances alone
+        (INITIALIZE, FAULT, True),
+        (BACKUP, MASTER, True),
+        (MASTER, MASTER, False),  # members have parted or met
+        (MASTER, INITIALIZE, False),
+    ],
+)
+def test_sync_groups(previous: State, state: State, said: bool) -> None:
+    found = list(words.of_report(GroupEntered("G1", previous, state, parted=False, at_us=0), Own()))
+    assert texts(found) == [f"VRRP_Group(G1) Syncing instances to {state} state"] * said
 
 
 def test_answers_have_no_words() -> None:
