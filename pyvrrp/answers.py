@@ -1,5 +1,5 @@
 """
-`pyvrrp check`, `keywords` and `explain` on the command line: files in, answers out, nothing is run.
+`pyvrrp check`, `keywords` and `explain` on the command line: files or a pod's variables in, answers out, nothing runs.
 
 What is said is worked out in `explain/`, which is pure; here files are read and text is printed. All of it is imported
 when it is asked for, `pyvrrp run` must not pay for it.
@@ -15,13 +15,16 @@ from pyvrrp.errors import ConfigError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from pyvrrp.config.complaints import Parsed
+    from pyvrrp.config.openshift import NodeFacts
     from pyvrrp.explain.diagnostics import Finding
     from pyvrrp.explain.paint import Paint
+    from pyvrrp.protocol.constants import IPAddress
 
 DEFAULT_FILE: Final = "/etc/keepalived/keepalived.conf"
+DEFAULT_INTERFACE: Final = "eth0"
 
 EXIT_OK: Final = 0
 EXIT_NOTHING: Final = 1  # also wrong usage, as of every command
@@ -47,10 +50,14 @@ _EXPLAIN: Final = """\
 Say what a configuration means and what will happen: every value and where it came from, timers, what each check does,
 and the traps. With several files, one for each node: who is MASTER of each virtual router, who is next after each
 failure, and what could split it. Nodes are named after their files, or their router_id where those are all alike.
+
+With --env: what the OpenShift ipfailover pod would do here with this environment: interface, slot, preferred groups,
+VRIDs, priorities, and everything that is mended. In a running pod: oc exec POD -- pyvrrp explain --env
 """
 _EXPLAIN_END: Final = """\
 exit codes: 0 explained, whatever is wrong with the files (ask `pyvrrp check`), 1 wrong usage, 2 a file cannot be read.
 """
+_OF_A_POD: Final = ("env", "env_file", "node", "interface", "effective")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -78,7 +85,7 @@ def add_parser(subparsers: Any) -> None:
     explain = _add(
         subparsers, "explain", "what configurations mean, who wins, what could split", _EXPLAIN, _EXPLAIN_END
     )
-    explain.add_argument("files", metavar="FILE", nargs="+", help="one for each node")
+    explain.add_argument("files", metavar="FILE", nargs="*", help="one for each node")
     explain.add_argument(
         "-i",
         "--config-id",
@@ -88,6 +95,12 @@ def add_parser(subparsers: Any) -> None:
     )
     explain.add_argument("--all", action="store_true", help="also the values that are off or empty by default")
     explain.add_argument("--json", action="store_true", help="all of it as one JSON document")
+    pod = explain.add_argument_group("instead of files")
+    pod.add_argument("--env", action="store_true", help="the variables of the OpenShift ipfailover pod")
+    pod.add_argument("--env-file", metavar="FILE", help="of this file (NAME=VALUE), not those of this process")
+    pod.add_argument("--node", metavar="ADDRESS", type=_address, help="of another node than this one")
+    pod.add_argument("--interface", metavar="NAME", help="that has the address there (the one that is named, or eth0)")
+    pod.add_argument("--effective", action="store_true", help="also the configuration that comes out, as of a file")
     explain.set_defaults(command=_explain)
 
 
@@ -202,7 +215,73 @@ def _keywords(chosen: argparse.Namespace) -> int:
 # explain
 
 
+def _address(text: str) -> IPAddress:
+    from argparse import ArgumentTypeError  # noqa: PLC0415  see the top of this file
+    from ipaddress import ip_address  # noqa: PLC0415
+
+    try:
+        return ip_address(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is no address") from error
+
+
 def _explain(chosen: argparse.Namespace) -> int:
+    of_a_pod = any(getattr(chosen, name) for name in _OF_A_POD)
+    if of_a_pod is bool(chosen.files) or (chosen.interface and not chosen.node):
+        either = "--interface goes with --node" if chosen.interface and not chosen.node else "files, or --env"
+        print(f"pyvrrp explain: {either}", file=sys.stderr)
+        return EXIT_NOTHING
+    return _explain_pod(chosen) if of_a_pod else _explain_files(chosen)
+
+
+def _explain_pod(chosen: argparse.Namespace) -> int:
+    from pyvrrp.explain.pod import pod_outlook  # noqa: PLC0415  see the top of this file
+    from pyvrrp.explain.pod_page import document_pod, render_pod  # noqa: PLC0415
+    from pyvrrp.explain.routers import nodes_of  # noqa: PLC0415
+
+    environment: Mapping[str, str] = os.environ if chosen.env_file is None else _variables(chosen.env_file)
+    outlook = pod_outlook(environment, _facts(environment, chosen.node, chosen.interface))
+    nodes = nodes_of([("", outlook.file, outlook.parsed)]) if chosen.effective else ()
+    if chosen.json:
+        from pyvrrp.explain.cluster import cluster_of  # noqa: PLC0415  see the top of this file
+        from pyvrrp.explain.document import document  # noqa: PLC0415
+
+        _print_json(document_pod(outlook) | ({"configuration": document(cluster_of(nodes))} if nodes else {}))
+        return EXIT_OK
+    _print(render_pod(outlook, _paint()))
+    if nodes:
+        from pyvrrp.explain.render import render_node  # noqa: PLC0415  see the top of this file
+
+        _print("\n" + render_node(nodes[0], _paint(), everything=chosen.all))
+    return EXIT_OK
+
+
+def _variables(file: str) -> dict[str, str]:
+    from pyvrrp.config.host import SIZE_MAX, Unreadable  # noqa: PLC0415  see the top of this file
+    from pyvrrp.config.load import ThisHost  # noqa: PLC0415
+    from pyvrrp.explain.env_file import read_env_file  # noqa: PLC0415
+
+    try:
+        return read_env_file(ThisHost().read(file, SIZE_MAX).text, file)
+    except Unreadable as error:
+        raise ConfigError(f"cannot be read: {error}", file=file) from error
+
+
+def _facts(environment: Mapping[str, str], address: IPAddress | None, interface: str | None) -> NodeFacts:
+    """This node, or another of which no more is known than one address; what its pod mounts is taken to be there."""
+    if address is None:
+        from pyvrrp.pod.node import facts  # noqa: PLC0415  it asks the kernel
+
+        return facts(environment)
+    from pyvrrp.config.openshift import NodeFacts  # noqa: PLC0415  see the top of this file
+    from pyvrrp.config.openshift.variables import NETWORK_INTERFACE  # noqa: PLC0415
+
+    named = environment.get(NETWORK_INTERFACE, "").split()
+    name = interface or (named[0] if named else DEFAULT_INTERFACE)
+    return NodeFacts(addresses={name: (address,)}, route_interface=name)
+
+
+def _explain_files(chosen: argparse.Namespace) -> int:
     from pyvrrp.explain.cluster import cluster_of  # noqa: PLC0415  see the top of this file
     from pyvrrp.explain.routers import nodes_of  # noqa: PLC0415
 

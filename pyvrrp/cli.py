@@ -1,25 +1,30 @@
 """
 The command line: arguments in, exit code out.
 
-`run` takes keepalived's options; started under the name `keepalived` it is `run`. Exit codes of `run` and of its
-`--config-test` are keepalived's. A daemon's start comes through here too, so nothing is imported that only others need.
+`run` takes keepalived's options; started under the name `keepalived` it is `run`, and under the names of the old
+ipfailover image's entry points it is `pod`. Exit codes of `run` and of its `--config-test` are keepalived's. A
+daemon's start comes through here, and every probe: nothing is imported that only others need.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Final
 
-from pyvrrp.daemon import launch
-from pyvrrp.daemon.options import SIGNAL_NAMES, RunOptions, quick
 from pyvrrp.errors import VrrpError
 from pyvrrp.version import __version__
 
+TYPE_CHECKING = False  # as the `typing` module has it, which takes milliseconds to import
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
     from pathlib import Path
+    from typing import Any, Final
+
+    from pyvrrp.daemon.options import RunOptions
+
+EXIT_OK: Final = 0
+EXIT_FATAL: Final = 1  # also an option that does not exist
 
 _ROOMS: Final = {
     "check": "pyvrrp.answers",
@@ -29,8 +34,11 @@ _ROOMS: Final = {
     "health": "pyvrrp.health",
     "manifest": "pyvrrp.manifest.run",
     "lab": "pyvrrp.lab.run",
+    "pod": "pyvrrp.pod.command",
 }
 """Commands that other modules add, each with its `add_parser`."""
+
+_OWN_NAMES: Final = frozenset({"pyvrrp", "__main__.py"})
 
 DRAIN_TIMEOUT_S: Final = 15.0
 """For a handover that is waited for; the daemon itself gives up after 10 s."""
@@ -47,35 +55,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if arguments is None and launch.called_keepalived():
-        words.insert(0, "run")
+    if arguments is None and os.path.basename(sys.argv[0]) not in _OWN_NAMES:  # noqa: PTH119  as above
+        words = _by_another_name(words)
     command = _understand(words or ["--help"])
     try:
         code = command()
         if sys.stdout is not None:
             sys.stdout.flush()  # or a reader that went away is noticed where nobody can catch it
     except VrrpError as error:
+        from pyvrrp.daemon import launch  # noqa: PLC0415  as all that only one command needs
+
         print(f"pyvrrp: {error}", file=sys.stderr)
         return launch.exit_code(error)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has what it wanted
-        return launch.EXIT_OK
+        return EXIT_OK
     except KeyboardInterrupt:
         return 130  # 128 and the number of SIGINT
     return code
 
 
+def _by_another_name(words: list[str]) -> list[str]:
+    """What the words mean after the name by which this program was started."""
+    from pyvrrp.daemon import launch  # noqa: PLC0415  as above
+
+    if launch.called_keepalived():
+        return ["run", *words]
+    entry = launch.called_as_pod()
+    return words if entry is None else ["pod", entry]
+
+
 def _understand(words: list[str]) -> Callable[[], int]:
     """What is to be done; ends the program where that cannot be said, or is only to print help."""
-    if words[0] == "run" and (run := quick(words[1:])) is not None:
-        return lambda: _run(run)
+    if words[0] == "run":
+        from pyvrrp.daemon.options import quick  # noqa: PLC0415  as above
+
+        if (run := quick(words[1:])) is not None:
+            return lambda: _run(run)
+    if words == ["pod", "run"]:
+        from pyvrrp.pod import entry  # noqa: PLC0415  as all that only one command needs
+
+        return entry.run
     options = _parser(words[0]).parse_args(words)
     command: Callable[[argparse.Namespace], int] = options.command
     return lambda: command(options)
 
 
 def _parser(command: str = "") -> argparse.ArgumentParser:
-    """The parser: with that command alone if it is one of others' rooms, else with all of them."""
+    """The parser: with that command alone, or if there is no such command with all of them."""
     import argparse  # noqa: PLC0415  a daemon's start does without
 
     class Parser(argparse.ArgumentParser):
@@ -84,17 +111,24 @@ def _parser(command: str = "") -> argparse.ArgumentParser:
         def error(self, message: str) -> Any:
             self.print_usage(sys.stderr)
             print(f"{self.prog}: {message}", file=sys.stderr)
-            sys.exit(launch.EXIT_FATAL)
+            sys.exit(EXIT_FATAL)
+
+        def print_help(self, file: Any = None) -> None:
+            """Where keepalived prints it, if we were started by that name."""
+            named = os.path.basename(sys.argv[0]) == "keepalived"  # noqa: PTH119  as above
+            super().print_help(file or (sys.stderr if named else None))
 
     parser = Parser(prog="pyvrrp", description="VRRPv2 and VRRPv3: virtual IPs that survive their router.")
     parser.add_argument("--version", action="version", version=f"pyvrrp {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add_run(commands)
-    _add_status(commands)
-    _add_drain(commands)
+    own = {"run": _add_run, "status": _add_status, "drain": _add_drain}
+    every = command not in own and command not in _ROOMS
+    for name, add in own.items():
+        if every or name == command:
+            add(commands)
     from importlib import import_module  # noqa: PLC0415  nobody pays for another's command
 
-    for module in dict.fromkeys([_ROOMS[command]] if command in _ROOMS else _ROOMS.values()):
+    for module in dict.fromkeys(_ROOMS.values() if every else filter(None, [_ROOMS.get(command)])):
         import_module(module).add_parser(commands)
     return parser
 
@@ -112,31 +146,13 @@ def _add_run(commands: Any) -> None:
 
 def _run(options: RunOptions) -> int:
     """Run the daemon. SIGHUP reloads the configuration, SIGTERM ends in order: priority 0, addresses gone."""
-    if options.show_version:
-        print(f"pyvrrp v{__version__}", file=sys.stderr)
-        return launch.EXIT_OK
-    if options.signum is not None:
-        return _print_signal(options.signum)
+    from pyvrrp.daemon import launch  # noqa: PLC0415  as above
+
+    if options.show_version or options.signum is not None:
+        from pyvrrp.daemon import drop_in  # noqa: PLC0415  as above
+
+        return drop_in.answer(options.signum, as_keepalived=launch.called_keepalived())
     return launch.run(options)
-
-
-def _print_signal(name: str) -> int:
-    import signal  # noqa: PLC0415  as above
-
-    numbers = (
-        signal.SIGTERM,
-        signal.SIGHUP,
-        signal.SIGUSR1,
-        signal.SIGUSR2,
-        signal.SIGRTMIN + 2,
-        signal.SIGRTMAX - 1,
-    )
-    signals = dict(zip(SIGNAL_NAMES, numbers, strict=True))
-    if name not in signals:
-        print(f"pyvrrp: no signal is called {name!r}: {', '.join(signals)}", file=sys.stderr)
-        return launch.EXIT_FATAL
-    print(int(signals[name]))
-    return launch.EXIT_OK
 
 
 # status, drain
@@ -167,8 +183,8 @@ def _add_drain(commands: Any) -> None:
 
 
 def _socket(options: argparse.Namespace) -> Path:
-    from pyvrrp.daemon.control import find  # noqa: PLC0415  as above
-    from pyvrrp.daemon.runtime import base_directory  # noqa: PLC0415
+    from pyvrrp.daemon.asking import find  # noqa: PLC0415  as above
+    from pyvrrp.daemon.locks import base_directory  # noqa: PLC0415
 
     return find(base_directory(options.runtime_dir), options.name)
 
@@ -181,20 +197,21 @@ def _print_json(value: object) -> None:
 
 def _status(options: argparse.Namespace) -> int:
     """State, since when and why, priorities, master, timers, addresses as the kernel has them, counters by reason."""
-    from pyvrrp.daemon.control import request  # noqa: PLC0415  as above
-    from pyvrrp.daemon.status import render  # noqa: PLC0415
+    from pyvrrp.daemon.asking import request  # noqa: PLC0415  as above
 
     answer = request(_socket(options), "status")["status"]
     if options.json:
         _print_json(answer)
     else:
+        from pyvrrp.daemon.status import render  # noqa: PLC0415  as above
+
         print(render(answer))
-    return launch.EXIT_OK
+    return EXIT_OK
 
 
 def _drain(options: argparse.Namespace) -> int:
     """Hand over, make before break, and stay out until --undo; reloads do not end it, the end of the daemon does."""
-    from pyvrrp.daemon.control import request  # noqa: PLC0415  as above
+    from pyvrrp.daemon.asking import request  # noqa: PLC0415  as above
 
     answer = request(
         _socket(options),
@@ -209,4 +226,4 @@ def _drain(options: argparse.Namespace) -> int:
     else:
         what = "taking part again" if options.undo else "drained" if options.wait else "handing over"
         print(f"{what}: {', '.join(answer['instances']) or 'no instance'}")
-    return launch.EXIT_OK
+    return EXIT_OK

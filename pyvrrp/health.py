@@ -1,21 +1,20 @@
 """
-`pyvrrp health` on the command line, for exec probes: asks the running daemon, and says what is wrong with it.
+`pyvrrp health` on the command line, for exec probes: has the running daemon judge itself, and says what it found.
 
-How it is judged is in `daemon/health.py`, which is pure. This runs every few seconds for as long as a daemon lives,
-beside engines that must not be late: nothing is imported that is not needed, and a healthy daemon is asked once.
+The judgement is in `daemon/health.py` and made by the daemon. This runs every few seconds for as long as it lives,
+beside engines that must not be late: nothing is imported that is not needed.
 """
 
 from __future__ import annotations
 
 import sys
-import time
-from typing import TYPE_CHECKING, Any, Final
 
+TYPE_CHECKING = False  # as the `typing` module has it
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
     from pathlib import Path
-
-    from pyvrrp.daemon.health import Reason
+    from typing import Any, Final
 
 EXIT_OK: Final = 0
 EXIT_UNHEALTHY: Final = 2
@@ -26,9 +25,6 @@ TIMEOUT_S: Final = 2.0
 
 TIMEOUT_MAX_S: Final = 3600.0
 """Nobody waits longer for a probe, and what a socket takes is not unlimited."""
-
-CONFIRM_S: Final = 0.5
-"""Until the second look at a daemon that seems unhealthy; what is put right at once is put right by then."""
 
 _ABOUT: Final = """\
 Say whether the running daemon does its work: it and its engine answer, its timers are not overdue, and the kernel has
@@ -86,29 +82,26 @@ def _seconds(text: str) -> float:
 
 
 def _health(chosen: argparse.Namespace) -> int:
-    from pyvrrp.daemon.health import alive  # noqa: PLC0415  as above
-
-    states, reasons = examine(chosen.runtime_dir, chosen.name, chosen.timeout)
-    lives, ready = alive(reasons), not reasons
-    shown = [reason for reason in reasons if chosen.ready or reason.liveness]
+    verdict = examine(chosen.runtime_dir, chosen.name, chosen.timeout)
+    shown = [reason for reason in verdict["reasons"] if chosen.ready or reason["liveness"]]
     if chosen.json:
-        _print_json(lives, None if states is None else ready, states or {}, shown)
+        import json  # noqa: PLC0415  as above
+
+        print(json.dumps({**verdict, "reasons": shown}, indent=2))
     else:
         for reason in shown:
-            _print(reason.text)
+            _print(reason["message"])
         if not shown:
-            counts = ", ".join(f"{count} {state}" for state, count in sorted((states or {}).items()))
+            counts = ", ".join(f"{count} {state}" for state, count in sorted(verdict["instances"].items()))
             _print(f"{'ready' if chosen.ready else 'healthy'}: {counts or 'no instances'}")
-    if not lives:
+    if not verdict["alive"]:
         return EXIT_UNHEALTHY
     return EXIT_NOT_READY if shown else EXIT_OK
 
 
-def examine(
-    runtime_directory: Path | None, name: str | None, timeout_s: float
-) -> tuple[dict[str, int] | None, tuple[Reason, ...]]:
+def examine(runtime_directory: Path | None, name: str | None, timeout_s: float) -> Mapping[str, Any]:
     """
-    Ask a daemon and judge what it says.
+    Have a daemon judge itself; that it does not answer is a verdict, too.
 
     Args:
         runtime_directory: As `--runtime-dir`.
@@ -116,30 +109,20 @@ def examine(
         timeout_s: For all of it.
 
     Returns:
-        How many instances are in each state, None if it did not say; and what is wrong.
+        See `Verdict.as_json`.
     """
-    from pyvrrp.daemon.control import ControlError, ControlFailure, find, request  # noqa: PLC0415  as above
-    from pyvrrp.daemon.health import Reason, alive, judge, lasting  # noqa: PLC0415
-    from pyvrrp.daemon.runtime import base_directory  # noqa: PLC0415
+    from pyvrrp.daemon.asking import ControlError, ControlFailure, find, request  # noqa: PLC0415  as above
+    from pyvrrp.daemon.locks import base_directory  # noqa: PLC0415
 
-    deadline = time.monotonic() + timeout_s
     try:
         path = find(base_directory(runtime_directory), name)
-        status = request(path, "status", timeout_s=deadline - time.monotonic())["status"]
-        reasons = judge(status)
-        if not alive(reasons):
-            time.sleep(max(0.0, min(CONFIRM_S, (deadline - time.monotonic()) / 2)))
-            status = request(path, "status", timeout_s=deadline - time.monotonic())["status"]
-            reasons = lasting(reasons, judge(status))
+        return request(path, "health", timeout_s=timeout_s, within_s=timeout_s)
     except ControlError as error:
         text = str(error)
         if error.failure is ControlFailure.TIMEOUT:
-            text = f"no answer within {timeout_s:g} s: the daemon or its engine is stuck ({path})"
-        return None, (Reason(error.failure.value, text),)
-    states: dict[str, int] = {}
-    for one in status["instances"]:
-        states[one["state"]] = states.get(one["state"], 0) + 1
-    return states, reasons
+            text = f"no answer within {timeout_s:g} s: the daemon is stuck ({path})"
+        reason = {"code": error.failure.value, "instance": None, "liveness": True, "message": text}
+        return {"alive": False, "ready": None, "instances": {}, "reasons": [reason]}
 
 
 def _print(line: str) -> None:
@@ -147,10 +130,3 @@ def _print(line: str) -> None:
     encoding = sys.stdout.encoding or "utf-8"
     shown = line if line.isprintable() else ascii(line)[1:-1]
     print(shown.encode(encoding, "backslashreplace").decode(encoding))
-
-
-def _print_json(lives: bool, ready: bool | None, states: dict[str, int], reasons: list[Reason]) -> None:
-    import json  # noqa: PLC0415  as above
-
-    told = {"alive": lives, "ready": ready, "instances": states, "reasons": [one.as_json() for one in reasons]}
-    print(json.dumps(told, indent=2))

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
 from pyvrrp import answers
+from pyvrrp.config.openshift import NodeFacts
 from pyvrrp.errors import ConfigError
+from pyvrrp.pod import node
 from tests.explain.nodes import SECURE, instance
+from tests.netns import Network, network
+
+__all__ = ["network"]
 
 Capsys = pytest.CaptureFixture[str]
 
@@ -171,3 +179,105 @@ def test_asking_imports_nothing_before(place: Path) -> None:
         env={"PYTHONPATH": str(Path(__file__).parents[1]), "PATH": "/usr/bin"},
     )
     assert "explain" not in done.stdout
+
+
+class TestPod:
+    """`explain --env`: which variables, which node."""
+
+    FILE = "OPENSHIFT_HA_VIRTUAL_IPS=10.0.0.100-101\nOPENSHIFT_HA_REPLICA_COUNT='2'\n"
+
+    @pytest.fixture
+    def file(self, tmp_path: Path) -> str:
+        file = tmp_path / "pod.env"
+        file.write_text(self.FILE)
+        return str(file)
+
+    def test_of_another_node(self, file: str, capsys: Capsys) -> None:
+        assert run("explain", "--env-file", file, "--node", "10.0.0.41") == 0
+        out = capsys.readouterr().out
+        assert out.startswith("ipfailover pod on 10.0.0.41\n")
+        assert "10.0.0.41, its last octet modulo 128 is slot 41" in out
+        assert re.search(r"^  interface +eth0, because of the route to 8\.8\.8\.8$", out, re.MULTILINE)
+        assert "41-72, drawn" in out
+        assert "vrrp_instance" not in out
+        assert run("explain", "--env-file", file, "--node", "10.0.0.41", "--interface", "ens3", "--json") == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["interface"] == {"name": "ens3", "chosen_by": "one of the old image's names", "waits_for": []}
+        assert "configuration" not in told
+
+    def test_the_named_interface_is_there(self, capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A node that one only imagines has what the environment names; the variables are those of the process."""
+        monkeypatch.setenv("OPENSHIFT_HA_VIRTUAL_IPS", "10.0.0.100")
+        monkeypatch.setenv("OPENSHIFT_HA_NETWORK_INTERFACE", "br-ex eth1")
+        assert run("explain", "--env", "--node", "10.0.0.41") == 0
+        assert "br-ex, because of OPENSHIFT_HA_NETWORK_INTERFACE" in capsys.readouterr().out
+
+    def test_of_this_node(self, file: str, capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What the kernel says of it, and which programs are missing."""
+        here = NodeFacts("here", {"eth1": (ip_address("10.0.0.42"),)}, None, frozenset({"/check"}))
+        asked: list[Mapping[str, str]] = []
+
+        def facts(environment: Mapping[str, str]) -> NodeFacts:
+            asked.append(environment)
+            return here
+
+        monkeypatch.setattr(node, "facts", facts)
+        monkeypatch.setenv("OPENSHIFT_HA_VIRTUAL_IPS", "10.9.9.9")
+        Path(file).write_text(self.FILE + "OPENSHIFT_HA_CHECK_SCRIPT=/check\n")
+        assert run("explain", "--env-file", file, "--json") == 0
+        told = json.loads(capsys.readouterr().out)
+        assert (told["hostname"], told["slot"], told["interface"]["name"]) == ("here", 42, "eth1")
+        assert told["groups"][0]["addresses"] == ["10.0.0.100"]
+        assert any("/check cannot be run" in finding["message"] for finding in told["findings"])
+        assert asked == [{
+            "OPENSHIFT_HA_VIRTUAL_IPS": "10.0.0.100-101", "OPENSHIFT_HA_REPLICA_COUNT": "2",
+            "OPENSHIFT_HA_CHECK_SCRIPT": "/check",
+        }]  # fmt: skip
+
+    def test_the_effective_configuration(self, file: str, capsys: Capsys) -> None:
+        """As of a file, with the lines of the file that the pod writes."""
+        words = ["explain", "--env-file", file, "--node", "10.0.0.41", "--effective"]
+        assert run(*words) == 0
+        out = capsys.readouterr().out
+        assert "vrrp_instance OpenShift_IPFailover_VIP_1: VRID 11, IPv4, VRRPv2, every 1 s" in out
+        assert "keepalived.conf:" in out
+        short = len(out)
+        assert run(*words, "--all") == 0
+        assert len(capsys.readouterr().out) > short
+        assert run(*words, "--json") == 0
+        (told,) = json.loads(capsys.readouterr().out)["configuration"]["nodes"]
+        assert [router["vrid"] for router in told["routers"]] == [11, 12]
+
+    @pytest.mark.parametrize(
+        ("words", "why"),
+        [
+            ([], "files, or --env"),
+            (["--env", "k.conf"], "files, or --env"),
+            (["--effective", "k.conf"], "files, or --env"),
+            (["--env", "--interface", "eth0"], "--interface goes with --node"),
+        ],
+    )
+    def test_wrong_usage(self, words: list[str], why: str, capsys: Capsys) -> None:
+        assert run("explain", *words) == 1
+        assert capsys.readouterr().err == f"pyvrrp explain: {why}\n"
+
+    def test_what_is_no_address(self, capsys: Capsys) -> None:
+        with pytest.raises(SystemExit):
+            run("explain", "--env", "--node", "worker-1")
+        assert "argument --node: 'worker-1' is no address" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("name", ["none.env", "."])
+    def test_a_file_that_cannot_be_read(self, name: str, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="cannot be read"):
+            run("explain", "--env-file", str(tmp_path / name), "--node", "10.0.0.41")
+
+    @pytest.mark.root
+    def test_a_real_node(self, file: str, network: Network) -> None:
+        """Nothing is doctored: the kernel of a namespace is asked."""
+        namespace = network.namespace("worker")
+        network.veth(namespace, "ens3", network.namespace("other"), "ens3")
+        namespace.ip("addr", "add", "10.0.0.41/24", "dev", "ens3")
+        argv = namespace.command([sys.executable, "-m", "pyvrrp", "explain", "--env-file", file, "--json"])
+        done = subprocess.run(argv, capture_output=True, text=True, check=True)
+        told = json.loads(done.stdout)
+        assert (told["interface"]["name"], told["node_address"], told["slot"]) == ("ens3", "10.0.0.41", 41)

@@ -11,6 +11,7 @@ from pyvrrp.explain.paint import Paint
 WIDTH: Final = 100
 LABEL: Final = 26
 _GAP: Final = 2
+_BLANKS: Final = "\t\n\v\f\r"  # textwrap makes one blank of any of them
 _LEAST: Final = 30  # a column is not made narrower than that for the sake of the width
 
 
@@ -84,5 +85,7 @@ class Layout:
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """Lines of that width; one that is empty for no text."""
+    """Lines of that width, of characters that do nothing to a terminal; one that is empty for no text."""
+    if not text.isprintable():
+        text = "".join(each if each.isprintable() or each in _BLANKS else ascii(each)[1:-1] for each in text)
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]

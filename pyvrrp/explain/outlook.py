@@ -143,20 +143,12 @@ def outlooks(parsed: Parsed) -> tuple[Outlook, ...]:
     )
 
 
-def family_of(instance: VrrpInstance) -> Family:
-    """Address family: that of the first VIP, else of the source, the peers or the group."""
-    hints = [line.address.version for line in instance.virtual_addresses]
-    others = (instance.source, *instance.unicast_peers, instance.group)
-    hints += [address.version for address in others if address is not None]
-    return Family(hints[0]) if hints else Family.V4
-
-
 def _outlook(configuration: Configuration, instance: VrrpInstance, *, runs: bool, refused: bool) -> Outlook:
     watches = watches_of(configuration, instance)
     # A check whose success is FAULT is no reason to show no timers.
     priority = priority_of(instance.priority, watches) or instance.priority
     timers = Timers.of(instance, priority)
-    family = family_of(instance)
+    family = instance.family
     group = group_of(configuration, instance)
     return Outlook(
         instance=instance,

@@ -39,6 +39,8 @@ class Kind(enum.StrEnum):
 
 Key: TypeAlias = tuple[Kind, str]
 
+_CONFIRMED_US = 500_000  # CONFIRM_S of daemon/duty.py
+
 
 @dataclass(frozen=True, slots=True)
 class Watch:
@@ -119,7 +121,8 @@ def watches_of(configuration: Configuration, instance: VrrpInstance) -> tuple[Wa
     """
     All that can change the priority of an instance, or put it into FAULT; each thing once.
 
-    A member of a sync group goes to FAULT with the others, and has no weights of its own unless the group allows them:
+    A member of a sync group goes to FAULT with the others, and has no weights of its own unless the group allows them
+    (or they may part):
     keepalived 2.2.7 does not track what has a weight there, interfaces excepted, whose weight becomes 0.
     """
     group = group_of(configuration, instance)
@@ -127,12 +130,13 @@ def watches_of(configuration: Configuration, instance: VrrpInstance) -> tuple[Wa
     for watch in _own(configuration, instance):
         found.setdefault(watch.key, watch)
     if group is not None:
-        if not group.tracking_weight and instance.priority != PRIORITY_OWNER:
+        if not (group.tracking_weight or group.may_part or instance.priority == PRIORITY_OWNER):
             found = {watch.key: replace(watch, weight=0) for watch in found.values() if _counts_in_group(watch)}
         for watch in _tracked(configuration, group):
             found.setdefault(watch.key, replace(watch, via=f"group {group.name}"))
+        others = set() if group.may_part else set(group.members) - {instance.name}
         for member in configuration.instances:
-            if member.name in group.members and member.name != instance.name:
+            if member.name in others:
                 for watch in _own(configuration, member):
                     if watch.weight == 0:
                         found.setdefault(watch.key, replace(watch, via=f"of {member.name}", own=False))
@@ -191,7 +195,11 @@ def _about_script(script: VrrpScript) -> str:
     # It may break just after a run, and the last run that counts may take as long as it is let.
     noticed_us = script.fall * script.interval_us + timeout_us
     rise = f", well again after {script.rise} successes in a row" if script.rise > 1 else ""
-    return f"{what}; every {seconds(script.interval_us)}, noticed within {seconds(noticed_us)}{rise}"
+    when = ""
+    if script.only_as_master:
+        when = " while MASTER"
+        noticed_us += _CONFIRMED_US
+    return f"{what}; every {seconds(script.interval_us)}{when}, noticed within {seconds(noticed_us)}{rise}"
 
 
 def _about(thing: TrackFile | TrackProcess | BfdInstance) -> str:

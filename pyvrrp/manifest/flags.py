@@ -14,8 +14,8 @@ KUBERNETES: Final = "kubernetes"
 TARGETS: Final = (OPENSHIFT, KUBERNETES)
 KINDS: Final = ("Deployment", "DaemonSet")
 STRATEGIES: Final = ("RollingUpdate", "Recreate")
-LIVENESS: Final = ("health", "pgrep", "none")
-READINESS: Final = ("health", "none")
+LIVENESS: Final = ("health", "exec", "pgrep", "none")
+READINESS: Final = ("health", "exec", "none")
 PULL_POLICIES: Final = ("IfNotPresent", "Always", "Never")
 
 FLAGS: Final = (
@@ -27,6 +27,7 @@ FLAGS: Final = (
     (("--check-interval",), "OPENSHIFT_HA_CHECK_INTERVAL", "SECONDS", "between two checks (2)"),
     (("--preemption-strategy",), "OPENSHIFT_HA_PREEMPTION", "WORDS", "nopreempt, or preempt_delay and seconds"),
     (("--unicast-peers",), "OPENSHIFT_HA_UNICAST_PEERS", "LIST", "the nodes, where multicast does not pass"),
+    (("--health-port",), "PYVRRP_HEALTH_PORT", "[ADDRESS:]PORT", "health over HTTP, for the probes too (127.0.0.1)"),
     (("--iptables-chain",), "OPENSHIFT_HA_IPTABLES_CHAIN", "NAME", "not empty: let VRRP through the node's firewall"),
 )  # fmt: skip
 """Flags, the variable of the pod, what stands for the word, and help."""
@@ -59,7 +60,7 @@ def add_to(parser: Any) -> None:
     add("--strategy", choices=STRATEGIES, default="RollingUpdate", help="of a Deployment (RollingUpdate)")
     add("--privileged", action="store_true", help="all rights and the node's files, as the old Deployment")
     add("--bpf", action="store_true", help="with the right to load a packet filter; saves time at many advertisements")
-    add("--liveness", choices=LIVENESS, default="health", help="(health)")
+    add("--liveness", choices=LIVENESS, default="health", help="(health: over HTTP at a --health-port, else a program)")
     add("--readiness", choices=READINESS, default="health", help="(health)")
     add("--service-account", metavar="NAME", help="(NAME)")
     add("--service-account-token", action="store_true", help="scripts may speak to the API server")

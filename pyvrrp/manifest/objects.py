@@ -12,12 +12,15 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from pyvrrp.config.openshift import health_of
 from pyvrrp.manifest.flags import KUBERNETES, OPENSHIFT
 from pyvrrp.manifest.request import HOST_PORT, SCRIPTS, Request
 from pyvrrp.manifest.text import Object, Value
 
 HEALTH: Final = ("pyvrrp", "health")
 READY: Final = (*HEALTH, "--ready")
+ALIVE_PATH: Final = "/healthz"
+READY_PATH: Final = "/readyz"
 PGREP: Final = ("pgrep", "keepalived")
 CAPABILITIES: Final = ("NET_ADMIN", "NET_RAW")
 CONTAINER: Final = {OPENSHIFT: "openshift-ipfailover", KUBERNETES: "pyvrrp"}
@@ -96,7 +99,7 @@ def _constraints(request: Request, name: str) -> Object:
         "allowHostIPC": False,
         "allowHostNetwork": True,
         "allowHostPID": False,
-        "allowHostPorts": request.host_port is not None,
+        "allowHostPorts": bool(_ports(request)),
         "allowPrivilegeEscalation": False,
         "allowPrivilegedContainer": False,
         "allowedCapabilities": _capabilities(request),
@@ -189,9 +192,8 @@ def _container(request: Request) -> dict[str, Value]:
         "image": request.image,
         "imagePullPolicy": request.pull_policy,
     }
-    if request.host_port is not None:
-        # In the node's network both are one number.
-        container["ports"] = [{"containerPort": request.host_port, "hostPort": request.host_port}]
+    if ports := _ports(request):
+        container["ports"] = ports
     container["env"] = [{"name": name, "value": value} for name, value in request.variables.items()]
     container["securityContext"] = _rights(request)
     count, unit = _QUANTITY.fullmatch(request.memory).groups()  # type: ignore[union-attr]  # a Request has checked it
@@ -199,10 +201,12 @@ def _container(request: Request) -> dict[str, Value]:
         "requests": {"cpu": request.cpu, "memory": request.memory},
         "limits": {"memory": f"{int(count) * _MEMORY_LIMIT}{unit}"},
     }
-    if request.liveness != "none":
-        container["livenessProbe"] = _probe(HEALTH if request.liveness == "health" else PGREP)
+    if request.liveness == "pgrep":
+        container["livenessProbe"] = _probe(_program(PGREP))
+    elif request.liveness != "none":
+        container["livenessProbe"] = _probe(_health(request, request.liveness, ALIVE_PATH, HEALTH))
     if request.readiness != "none":
-        container["readinessProbe"] = _probe(READY)
+        container["readinessProbe"] = _probe(_health(request, request.readiness, READY_PATH, READY))
     container["volumeMounts"] = list(_mounts(request))
     return container
 
@@ -222,9 +226,45 @@ def _rights(request: Request) -> dict[str, Value]:
     }
 
 
-def _probe(command: tuple[str, ...]) -> dict[str, Value]:
-    """A program in the pod; a busy node may take its time to start it."""
-    return {"exec": {"command": list(command)}, "initialDelaySeconds": 10, "periodSeconds": 10, "timeoutSeconds": 5}
+def _ports(request: Request) -> list[Value]:
+    """
+    Ports that a node has once: no other pod that takes one of them comes to it.
+
+    Whoever found another's daemon at its health port would be judged by that. In the node's network the container's
+    port and the node's are one number.
+    """
+    ports: list[Value] = []
+    if request.host_port is not None:
+        ports.append({"containerPort": request.host_port, "hostPort": request.host_port})
+    if (where := health_of(request.variables)) is not None:
+        ports.append({"name": "health", "containerPort": where.port, "hostPort": where.port})
+    return ports
+
+
+def _probe(how: dict[str, Value]) -> dict[str, Value]:
+    """How it is done and when; a busy node may take its time to start a program."""
+    wait = 5 if "exec" in how else 2  # over HTTP there is an answer within a second
+    return {**how, "initialDelaySeconds": 10, "periodSeconds": 10, "timeoutSeconds": wait}
+
+
+def _program(command: tuple[str, ...]) -> dict[str, Value]:
+    return {"exec": {"command": list(command)}}
+
+
+def _health(request: Request, how: str, path: str, command: tuple[str, ...]) -> dict[str, Value]:
+    """
+    What a probe of our own health does.
+
+    The kubelet asks from the node's own network, which is the pod's: at 127.0.0.1 it reaches the daemon and nobody
+    else does. Where every address is served, the pod's own will do, which the kubelet takes by itself.
+    """
+    where = health_of(request.variables)
+    if where is None or how == "exec":
+        return _program(command)
+    get: dict[str, Value] = {"path": path, "port": where.port}
+    if not where.address.is_unspecified:
+        get["host"] = str(where.address)
+    return {"httpGet": get}
 
 
 def _mounts(request: Request) -> Iterator[Value]:

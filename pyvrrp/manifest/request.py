@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from pyvrrp.config.openshift import health_of
 from pyvrrp.errors import UsageError
 from pyvrrp.manifest.flags import KINDS, LIVENESS, PULL_POLICIES, READINESS, STRATEGIES, TARGETS
 
@@ -125,6 +126,8 @@ class Request:
             raise UsageError(f"{self.replicas} replicas: from 1 to 1000")
         if self.host_port is not None and not 1 <= self.host_port <= 0xFFFF:
             raise UsageError(f"host port {self.host_port}: from 1 to 65535")
+        if (health := health_of(self.variables)) is not None and health.port == self.host_port:
+            raise UsageError(f"port {health.port} is the host port, on which nothing listens: another one for health")
         if self.scripts and not self.config_map:
             raise UsageError("scripts need a ConfigMap to be in")
         if sum(map(len, self.scripts.values())) > CONFIG_MAP_MAX:

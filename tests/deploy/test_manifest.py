@@ -297,3 +297,29 @@ def test_what_runs_is_the_same(printed: Print, script: Path) -> None:
     facts = NodeFacts(addresses={"ens3": ()}, route_interface="ens3")
     groups = read_environment(made.variables, facts, lambda _: 0).groups
     assert [(group.vrid, group.addresses) for group in groups] == [(1, ("1.1.1.1",)), (2, ("1.1.1.2",))]
+
+
+@pytest.mark.parametrize(("where", "host"), [("8112", "127.0.0.1"), ("[::1]:8112", "::1"), ("0.0.0.0:8112", None)])
+def test_probes_over_http(printed: Print, where: str, host: str | None) -> None:
+    """The daemon serves what the kubelet asks for, and no other pod gets to a node where it would be asked instead."""
+    made = printed("openshift", *VIP, "--health-port", where)
+    assert made.doubts == ""
+    assert made.variables["PYVRRP_HEALTH_PORT"] == where
+    expected = {"port": 8112} | ({} if host is None else {"host": host})
+    for probe, path in (("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
+        assert made.container[probe] == {
+            "httpGet": {"path": path, **expected}, "initialDelaySeconds": 10, "periodSeconds": 10, "timeoutSeconds": 2,
+        }  # fmt: skip
+    served = read_environment(made.variables, NodeFacts("node", {"eth0": ()}), lambda _: 0).health
+    assert served is not None
+    assert served.port == 8112
+    assert served.address.is_unspecified if host is None else str(served.address) == host
+    assert {"name": "health", "containerPort": 8112, "hostPort": 8112} in made.container["ports"]
+    assert refused_by(made.of(SCC), made.pod) == []
+
+
+def test_a_port_for_others_than_the_probes(printed: Print) -> None:
+    made = printed("kubernetes", *VIP, "--health-port", "8112", "--liveness", "pgrep", "--readiness", "exec")
+    assert made.container["livenessProbe"]["exec"] == {"command": ["pgrep", "keepalived"]}
+    assert made.container["readinessProbe"]["exec"] == {"command": ["pyvrrp", "health", "--ready"]}
+    assert made.container["ports"] == [{"name": "health", "containerPort": 8112, "hostPort": 8112}]

@@ -18,7 +18,7 @@ from typing import Self
 
 import pytest
 
-from pyvrrp.daemon import keeper, launch, reading, runtime, supervisor
+from pyvrrp.daemon import keeper, launch, locks, reading, supervisor
 from pyvrrp.errors import UsageError
 from pyvrrp.manifest.unit import UNIT, unit
 from tests.daemon.conftest import Daemon, Daemons, daemons, instance, network
@@ -108,7 +108,7 @@ def test_an_orderly_end_has_time() -> None:
 
 def test_what_it_knows_outlives_a_crash() -> None:
     """systemd would remove the state file with its directory."""
-    assert runtime.base_directory(None, {}, uid=0) == Path("/run") / SERVICE["RuntimeDirectory"]
+    assert locks.base_directory(None, {}, uid=0) == Path("/run") / SERVICE["RuntimeDirectory"]
     assert SERVICE["RuntimeDirectoryPreserve"] == "yes"
 
 

@@ -57,6 +57,13 @@ def test_how_soon_a_check_notices() -> None:
     assert check.watch.wrong == "check chk fails"
 
 
+def test_what_is_checked_only_as_master_is_confirmed_before_it_counts() -> None:
+    """A failure 2 s after the last look, up to 2 s long, and half a second until it is believed."""
+    script = "vrrp_script t {\n tcp_check 80 192.0.2.1\n interval 2\n only_as_master\n}\n"
+    (_, check) = outlook(SECURE + script + instance(" track_script {\n  t\n }\n")).effects
+    assert check.watch.about == "TCP port 80 of 192.0.2.1; every 2 s while MASTER, noticed within 4.5 s"
+
+
 def test_everything_that_can_be_tracked() -> None:
     text = (
         'track_file f {\n file "/f"\n weight 2\n}\ntrack_file g {\n file "/g"\n weight 0\n}\n'
