@@ -1,4 +1,4 @@
-"""Puts announcements on the wire: at once, or paced for each interface where `garp_interval` asks for it."""
+"""Puts announcements on the wire: all together, or paced for each interface where `garp_interval` asks for it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ Frame: TypeAlias = tuple[int, int, bytes]
 
 
 class Announcer:
-    """Sends announcement frames and keeps those that have to wait their turn."""
+    """Sends announcement frames, of many owners in one system call, and keeps those that have to wait their turn."""
 
-    __slots__ = ("_next_us", "_report", "_system", "_waiting")
+    __slots__ = ("_due", "_next_us", "_report", "_system", "_waiting")
 
     def __init__(self, system: System, report: Callable[[Report], None]) -> None:
         self._system = system
         self._report = report
+        self._due: list[tuple[int, bytes]] = []
         self._waiting: dict[tuple[int, int], deque[tuple[object, bytes, int]]] = {}
         self._next_us: dict[tuple[int, int], int] = {}
 
@@ -39,7 +40,7 @@ class Announcer:
         now_us: int,
     ) -> None:
         """
-        Send frames.
+        Take frames; those that may go now are sent by `flush`.
 
         Args:
             owner: Whose they are, for `forget`.
@@ -49,10 +50,8 @@ class Announcer:
             now_us: Monotonic time.
         """
         if not (arp_interval_us or na_interval_us or self._waiting):
-            if frames:
-                self._put([(index, frame) for index, _, frame in frames])
+            self._due += [(index, frame) for index, _, frame in frames]
             return
-        at_once = []
         # Once more than what is not yet on its way would say nothing new, and bursts may come faster than they leave.
         waiting = {frame for queue in self._waiting.values() for whose, frame, _ in queue if whose is owner}
         for index, version, frame in frames:
@@ -64,26 +63,35 @@ class Announcer:
                 self._waiting.setdefault(lane, deque()).append((owner, frame, gap_us))
                 self._next_us.setdefault(lane, now_us)
             else:
-                at_once.append((index, frame))
-        if at_once:
-            self._put(at_once)
+                self._due.append((index, frame))
         if self._waiting:
-            self.wake(now_us)
+            self._let_go(now_us)
 
     def wake(self, now_us: int) -> None:
         """Send what may go now."""
-        due = []
+        self._let_go(now_us)
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what was taken and does not have to wait."""
+        if not self._due:
+            return
+        due, self._due = self._due, []
+        try:
+            self._system.announce(due)
+        except KernelError as error:
+            self._report(KernelFailed(None, error.operation, str(error)))
+
+    def _let_go(self, now_us: int) -> None:
         for lane, queue in list(self._waiting.items()):
             while queue and self._next_us[lane] <= now_us:
                 _, frame, gap_us = queue.popleft()
-                due.append((lane[0], frame))
+                self._due.append((lane[0], frame))
                 self._next_us[lane] = now_us + gap_us
             if not queue:
                 del self._waiting[lane]
         for lane in [lane for lane, at in self._next_us.items() if lane not in self._waiting and at <= now_us]:
             del self._next_us[lane]
-        if due:
-            self._put(due)
 
     def forget(self, owner: object) -> None:
         """Drop what waits for that owner: it is MASTER no more."""
@@ -93,9 +101,3 @@ class Announcer:
                 self._waiting[lane] = kept
             else:
                 del self._waiting[lane]
-
-    def _put(self, frames: Sequence[tuple[int, bytes]]) -> None:
-        try:
-            self._system.announce(frames)
-        except KernelError as error:
-            self._report(KernelFailed(None, error.operation, str(error)))

@@ -2,15 +2,17 @@
 What one wake-up wants of the kernel, gathered over all instances and carried out together.
 
 The order is that of a take-over: advertisements first (they must not wait for addresses), then address changes in one
-netlink batch, then announcements, then reports. What fails is handed back to its instance, never lost. All but the
-advertisements goes to the applier, which may be some time about it; the next wake-up's wishes queue behind.
+netlink batch, then announcements in one call, then reports, which wait while more addresses are in flight. What fails
+is handed back to its instance, never lost. All but the advertisements goes to the applier, which may be some time about
+it; the next wake-up's wishes queue behind.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
+from pyvrrp.engine.announcer import Announcer
 from pyvrrp.engine.applier import Applier
 from pyvrrp.engine.streams import KernelFailed, Remarked, Report
 from pyvrrp.errors import KernelError
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     _Send: TypeAlias = tuple[InstanceRunner, Sequence[Datagram], int]
     _Change: TypeAlias = tuple[bool, InstanceRunner, VirtualAddress]
     _Results: TypeAlias = Sequence[KernelError | None]
+
+_TOLD_MAX: Final = 1024
+"""More reports are not kept back."""
 
 
 class _Wishes:
@@ -51,19 +56,23 @@ class Batch:
         refused: The kernel refused some since somebody last set this to False; their instances have a new deadline.
     """
 
-    __slots__ = ("_applier", "_sends", "_wishes", "changes", "refused")
+    __slots__ = ("_announcer", "_applier", "_flying", "_sends", "_told", "_wishes", "changes", "refused")
 
-    def __init__(self, applier: Applier | None = None) -> None:
+    def __init__(self, applier: Applier | None = None, announcer: Announcer | None = None) -> None:
         """
         Be empty.
 
         Args:
             applier: Carries out what may take long; None does it inline.
+            announcer: Of the instances; None if none of them announces.
         """
         self.changes = 0
         self.refused = False
         self._applier = Applier() if applier is None else applier
         self._sends: list[_Send] = []
+        self._announcer = announcer
+        self._flying = 0  # changes of addresses that were handed over and did not come back
+        self._told: list[Report] = []
         self._wishes = _Wishes()
 
     def send(self, runner: InstanceRunner, datagrams: Sequence[Datagram], priority: int) -> None:
@@ -102,6 +111,7 @@ class Batch:
         wishes, self._wishes = self._wishes, _Wishes()
         if wishes.addresses:
             self.changes += 1
+            self._flying += 1
             self._applier.do(
                 lambda: _apply(system, wishes.addresses),
                 lambda results, then_us: self._finish(wishes, results, then_us, report),
@@ -144,7 +154,17 @@ class Batch:
             for runner, reign, rounds, wanted in wishes.announcements:
                 if runner.reign == reign:  # else it is MASTER no more, and they are another's
                     runner.announce(rounds, wanted, now_us)
-        for item in wishes.reports:
+            if self._announcer is not None:
+                self._announcer.flush()
+        self._told += wishes.reports
+        self._flying -= bool(wishes.addresses)
+        if not self._flying or len(self._told) > _TOLD_MAX:
+            self.tell_all(report)
+
+    def tell_all(self, report: Callable[[Report], None]) -> None:
+        """Tell control what is done, and has not been told because others waited for their addresses."""
+        told, self._told = self._told, []
+        for item in told:
             report(item)
 
 
