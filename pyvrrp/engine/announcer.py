@@ -22,7 +22,7 @@ class Announcer:
     def __init__(self, system: System, report: Callable[[Report], None]) -> None:
         self._system = system
         self._report = report
-        self._due: list[tuple[int, bytes]] = []
+        self._due: list[tuple[list[tuple[int, bytes]], int]] = []
         self._waiting: dict[tuple[int, int], deque[tuple[object, bytes, int]]] = {}
         self._next_us: dict[tuple[int, int], int] = {}
 
@@ -35,6 +35,8 @@ class Announcer:
         self,
         owner: object,
         frames: Sequence[Frame],
+        rounds: int,
+        *,
         arp_interval_us: int,
         na_interval_us: int,
         now_us: int,
@@ -45,16 +47,18 @@ class Announcer:
         Args:
             owner: Whose they are, for `forget`.
             frames: In the order in which they are to go.
+            rounds: How often each is to go; again only after the first time of all that leave together.
             arp_interval_us: Pause between gratuitous ARPs of one interface; 0 for none.
             na_interval_us: Pause between Neighbor Advertisements of one interface; 0 for none.
             now_us: Monotonic time.
         """
         if not (arp_interval_us or na_interval_us or self._waiting):
-            self._due += [(index, frame) for index, _, frame in frames]
+            self._due.append(([(index, frame) for index, _, frame in frames], rounds))
             return
+        at_once = []
         # Once more than what is not yet on its way would say nothing new, and bursts may come faster than they leave.
         waiting = {frame for queue in self._waiting.values() for whose, frame, _ in queue if whose is owner}
-        for index, version, frame in frames:
+        for index, version, frame in (*frames,) * rounds:
             gap_us = arp_interval_us if version == 4 else na_interval_us
             lane = (index, version)
             if frame in waiting:
@@ -63,7 +67,8 @@ class Announcer:
                 self._waiting.setdefault(lane, deque()).append((owner, frame, gap_us))
                 self._next_us.setdefault(lane, now_us)
             else:
-                self._due.append((index, frame))
+                at_once.append((index, frame))
+        self._due.append((at_once, 1))
         if self._waiting:
             self._let_go(now_us)
 
@@ -77,21 +82,30 @@ class Announcer:
         if not self._due:
             return
         due, self._due = self._due, []
+        frames: list[tuple[int, bytes]] = []
+        for number in range(max(rounds for _, rounds in due)):
+            for some, rounds in due:
+                if number < rounds:
+                    frames += some
+        if not frames:
+            return
         try:
-            self._system.announce(due)
+            self._system.announce(frames)
         except KernelError as error:
             self._report(KernelFailed(None, error.operation, str(error)))
 
     def _let_go(self, now_us: int) -> None:
+        due = []
         for lane, queue in list(self._waiting.items()):
             while queue and self._next_us[lane] <= now_us:
                 _, frame, gap_us = queue.popleft()
-                self._due.append((lane[0], frame))
+                due.append((lane[0], frame))
                 self._next_us[lane] = now_us + gap_us
             if not queue:
                 del self._waiting[lane]
         for lane in [lane for lane, at in self._next_us.items() if lane not in self._waiting and at <= now_us]:
             del self._next_us[lane]
+        self._due.append((due, 1))
 
     def forget(self, owner: object) -> None:
         """Drop what waits for that owner: it is MASTER no more."""

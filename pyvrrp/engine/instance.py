@@ -452,7 +452,14 @@ class InstanceRunner:
             if link is not None and (frame := self._frame(address, link)) is not None:
                 frames.append(frame)
         settings = self.settings.announcements
-        self._announcer.send(self, frames * rounds, settings.arp_interval_us, settings.na_interval_us, now_us)
+        self._announcer.send(
+            self,
+            frames,
+            rounds,
+            arp_interval_us=settings.arp_interval_us,
+            na_interval_us=settings.na_interval_us,
+            now_us=now_us,
+        )
 
     def _frame(self, address: VirtualAddress, link: Link) -> Frame | None:
         """The announcement of an address, the same object until its link changes; None where there is nobody to ask."""

@@ -33,7 +33,9 @@ class Wire:
     def send(
         self, owner: object, frames: Sequence[Frame], arp_interval_us: int, na_interval_us: int, now_us: int
     ) -> None:
-        self.announcer.send(owner, frames, arp_interval_us, na_interval_us, now_us)
+        self.announcer.send(
+            owner, frames, 1, arp_interval_us=arp_interval_us, na_interval_us=na_interval_us, now_us=now_us
+        )
         self.announcer.flush()
 
     def run(self, until_us: int) -> None:
@@ -58,12 +60,13 @@ def test_without_pauses_all_go_at_once(wire: Wire) -> None:
 def test_those_of_several_owners_leave_together(wire: Wire) -> None:
     calls: list[list[tuple[int, bytes]]] = []
     wire.system.announce = lambda frames: calls.append(list(frames))  # type: ignore[method-assign]
-    wire.announcer.send("one", [(1, 4, b"a")], 0, 0, 0)
-    wire.announcer.send("other", [(1, 4, b"b")], 0, 0, 0)
+    wire.announcer.send("one", [(1, 4, b"a")], 3, arp_interval_us=0, na_interval_us=0, now_us=0)
+    wire.announcer.send("other", [(1, 4, b"b")], 2, arp_interval_us=0, na_interval_us=0, now_us=0)
     assert calls == []
     wire.announcer.flush()
     wire.announcer.flush()
-    assert calls == [[(1, b"a"), (1, b"b")]]
+    a, b = (1, b"a"), (1, b"b")
+    assert calls == [[a, b, a, b, a]]  # nobody hears of one for the second time before all were heard of
 
 
 def test_paced_by_interface_and_family(wire: Wire) -> None:
