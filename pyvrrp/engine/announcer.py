@@ -17,12 +17,13 @@ Frame: TypeAlias = tuple[int, int, bytes]
 class Announcer:
     """Sends announcement frames, of many owners in one system call, and keeps those that have to wait their turn."""
 
-    __slots__ = ("_due", "_next_us", "_report", "_system", "_waiting")
+    __slots__ = ("_due", "_next_us", "_repeats", "_report", "_system", "_waiting")
 
     def __init__(self, system: System, report: Callable[[Report], None]) -> None:
         self._system = system
         self._report = report
-        self._due: list[tuple[list[tuple[int, bytes]], int]] = []
+        self._due: list[tuple[object, list[tuple[int, bytes]], int]] = []
+        self._repeats: list[tuple[object, list[tuple[int, bytes]], int]] = []
         self._waiting: dict[tuple[int, int], deque[tuple[object, bytes, int]]] = {}
         self._next_us: dict[tuple[int, int], int] = {}
 
@@ -53,7 +54,7 @@ class Announcer:
             now_us: Monotonic time.
         """
         if not (arp_interval_us or na_interval_us or self._waiting):
-            self._due.append(([(index, frame) for index, _, frame in frames], rounds))
+            self._due.append((owner, [(index, frame) for index, _, frame in frames], rounds))
             return
         at_once = []
         # Once more than what is not yet on its way would say nothing new, and bursts may come faster than they leave.
@@ -68,7 +69,7 @@ class Announcer:
                 self._next_us.setdefault(lane, now_us)
             else:
                 at_once.append((index, frame))
-        self._due.append((at_once, 1))
+        self._due.append((owner, at_once, 1))
         if self._waiting:
             self._let_go(now_us)
 
@@ -77,16 +78,26 @@ class Announcer:
         self._let_go(now_us)
         self.flush()
 
-    def flush(self) -> None:
-        """Send what was taken and does not have to wait."""
-        if not self._due:
-            return
-        due, self._due = self._due, []
+    def flush(self, *, repeat: bool = True) -> None:
+        """
+        Send what was taken and does not have to wait.
+
+        Args:
+            repeat: Also those that are to go more than once; False leaves that to another time, for more are coming
+                that go first.
+        """
         frames: list[tuple[int, bytes]] = []
-        for number in range(max(rounds for _, rounds in due)):
-            for some, rounds in due:
-                if number < rounds:
-                    frames += some
+        for owner, some, rounds in self._due:
+            frames += some
+            if rounds > 1:
+                self._repeats.append((owner, some, rounds - 1))
+        self._due.clear()
+        if repeat and self._repeats:
+            for number in range(max(rounds for _, _, rounds in self._repeats)):
+                for _, some, rounds in self._repeats:
+                    if number < rounds:
+                        frames += some
+            self._repeats.clear()
         if not frames:
             return
         try:
@@ -105,10 +116,11 @@ class Announcer:
                 del self._waiting[lane]
         for lane in [lane for lane, at in self._next_us.items() if lane not in self._waiting and at <= now_us]:
             del self._next_us[lane]
-        self._due.append((due, 1))
+        self._due.append((None, due, 1))
 
     def forget(self, owner: object) -> None:
         """Drop what waits for that owner: it is MASTER no more."""
+        self._repeats = [one for one in self._repeats if one[0] is not owner]
         for lane, queue in list(self._waiting.items()):
             kept = deque(item for item in queue if item[0] is not owner)
             if kept:

@@ -10,6 +10,8 @@ it; the next wake-up's wishes queue behind.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from pyvrrp.engine.announcer import Announcer
@@ -32,6 +34,10 @@ _TOLD_MAX: Final = 1024
 """More reports are not kept back."""
 
 
+_PIECE: Final = 64
+"""So many addresses are announced while the next are installed."""
+
+
 class _Wishes:
     """What one wake-up leaves to the applier."""
 
@@ -45,6 +51,23 @@ class _Wishes:
 
     def __bool__(self) -> bool:
         return bool(self.addresses or self.announcements or self.reports)
+
+    def pieces(self) -> list[_Wishes]:
+        """The same in pieces, so that the first are announced while the last are installed; told is in the end."""
+        if len(self.addresses) <= _PIECE or not all(installing for installing, _, _ in self.addresses):
+            return [self]
+        found = []
+        homes: dict[int, _Wishes] = {}
+        for start in range(0, len(self.addresses), _PIECE):
+            piece = _Wishes()
+            piece.addresses = self.addresses[start : start + _PIECE]
+            homes.update((id(address), piece) for _, _, address in piece.addresses)
+            found.append(piece)
+        for runner, reign, rounds, addresses in self.announcements:
+            for piece, some in groupby(addresses, lambda address: homes.get(id(address), found[-1])):
+                piece.announcements.append((runner, reign, rounds, tuple(some)))
+        found[-1].reports = self.reports
+        return found
 
 
 class Batch:
@@ -111,15 +134,17 @@ class Batch:
         wishes, self._wishes = self._wishes, _Wishes()
         if wishes.addresses:
             self.changes += 1
-            self._flying += 1
-            self._applier.do(
-                lambda: _apply(system, wishes.addresses),
-                lambda results, then_us: self._finish(wishes, results, then_us, report),
-                now_us,
-                changes=len(wishes.addresses),
-            )
+            changes = len(wishes.addresses)
+            for piece in [wishes] if self._applier.inline(changes) else wishes.pieces():
+                self._flying += 1
+                self._applier.do(
+                    partial(_apply, system, piece.addresses),
+                    partial(self._finish, piece, report),
+                    now_us,
+                    changes=changes,
+                )
         else:
-            self._applier.then(lambda then_us: self._finish(wishes, (), then_us, report), now_us)
+            self._applier.then(partial(self._finish, wishes, report, ()), now_us)
 
     def _transmit(self, listener: Listener, sends: Sequence[_Send]) -> None:
         """Send all that goes by one socket in one system call."""
@@ -141,7 +166,7 @@ class Batch:
                 # People read that the goodbye went out, then what became of the router.
                 self._wishes.reports.insert(0, Remarked(runner.settings.name, Remark(Note.RELEASE_SENT)))
 
-    def _finish(self, wishes: _Wishes, results: _Results | None, now_us: int, report: Callable[[Report], None]) -> None:
+    def _finish(self, wishes: _Wishes, report: Callable[[Report], None], results: _Results | None, now_us: int) -> None:
         """Addresses are changed: announce, then tell. Without results nobody knows whether they are."""
         for (installing, runner, address), error in zip(wishes.addresses, results or (), strict=results is not None):
             if error is not None:
@@ -150,14 +175,14 @@ class Batch:
                 wishes.reports.append(KernelFailed(runner.settings.name, error.operation, str(error)))
             elif installing:
                 runner.address_there(address)
+        self._flying -= bool(wishes.addresses)
         if results is not None:
             for runner, reign, rounds, wanted in wishes.announcements:
                 if runner.reign == reign:  # else it is MASTER no more, and they are another's
                     runner.announce(rounds, wanted, now_us)
             if self._announcer is not None:
-                self._announcer.flush()
+                self._announcer.flush(repeat=not self._flying)
         self._told += wishes.reports
-        self._flying -= bool(wishes.addresses)
         if not self._flying or len(self._told) > _TOLD_MAX:
             self.tell_all(report)
 

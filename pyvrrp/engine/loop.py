@@ -74,6 +74,9 @@ and to read them would hold up the thread that installs.
 NEAR_US: Final = 1_000
 """A take-over that is so near is not held up by news."""
 
+WOKEN_MAX: Final = 64
+"""After so many instances were woken their wishes are carried out, while the others are woken."""
+
 DRAINS_MAX: Final = 8
 """
 After so many bounded drains deadlines are believed all the same: more than a receive buffer holds has been read, what
@@ -575,11 +578,15 @@ class Engine:
         """The earliest deadline of an instance that is not armed, once those due at *now_us* are woken."""
         earliest_us: int | None = None
         self._backup_next = False
+        woken = 0
         for runner in (*self._runners.values(), *self._leaving):
             at_us = runner.next_deadline_us
             if at_us is not None and now_us is not None and at_us <= now_us:
                 runner.wake(now_us, self._batch)
                 at_us = runner.next_deadline_us
+                woken += 1
+                if not woken % WOKEN_MAX:
+                    self._batch.carry_out(self._system, now_us, self._report)
             if at_us is not None and (earliest_us is None or at_us < earliest_us):
                 earliest_us = at_us
                 self._backup_next = runner.router.state is State.BACKUP

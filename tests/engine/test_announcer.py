@@ -69,6 +69,18 @@ def test_those_of_several_owners_leave_together(wire: Wire) -> None:
     assert calls == [[a, b, a, b, a]]  # nobody hears of one for the second time before all were heard of
 
 
+def test_those_that_leave_for_the_first_time_go_before_repetitions(wire: Wire) -> None:
+    wire.announcer.send("one", [(1, 4, b"a")], 3, arp_interval_us=0, na_interval_us=0, now_us=0)
+    wire.announcer.flush(repeat=False)
+    wire.announcer.send("gone", [(1, 4, b"x")], 2, arp_interval_us=0, na_interval_us=0, now_us=0)
+    wire.announcer.flush(repeat=False)
+    wire.announcer.send("other", [(1, 4, b"b")], 2, arp_interval_us=0, na_interval_us=0, now_us=0)
+    wire.announcer.forget("gone")
+    wire.announcer.flush()
+    wire.announcer.flush()
+    assert [frame for _, _, frame in wire.sent] == [b"a", b"x", b"b", b"a", b"b", b"a"]
+
+
 def test_paced_by_interface_and_family(wire: Wire) -> None:
     frames = [(1, 4, b"a"), (1, 4, b"b"), (1, 6, b"c"), (1, 6, b"d"), (2, 4, b"e")]
     wire.send(wire, frames, 100, 30, 0)
