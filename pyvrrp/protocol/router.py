@@ -321,7 +321,7 @@ class VirtualRouter:
         if row.to is State.MASTER:
             self.master, self.master_priority = self.primary, self.effective_priority
             self.master_adver_interval_us = self.settings.advertisement_interval_us
-        elif row.to is not State.BACKUP or previous is not State.MASTER:
+        elif row.to is not State.BACKUP or previous is not State.MASTER or row.on is On.GROUP_YIELDS:
             self.master = self.master_priority = None
         self.master_heard_us = self._now_us
 
