@@ -64,6 +64,7 @@ class Decided:
             max_auto_priority=max(0, said.max_auto_priority),
             nice=said.process_priority,
             no_swap=said.no_swap,
+            cpus=said.cpu_affinity,
         )
 
 

@@ -2,15 +2,19 @@
 What one wake-up wants of the kernel, gathered over all instances and carried out together.
 
 The order is that of a take-over: advertisements first (they must not wait for addresses), then address changes in one
-netlink batch, then announcements, then reports. What fails is handed back to its instance, never lost. All but the
-advertisements goes to the applier, which may be some time about it; the next wake-up's wishes queue behind.
+netlink batch, then announcements in one call, then reports, which wait while more addresses are in flight. What fails
+is handed back to its instance, never lost. All but the advertisements goes to the applier, which may be some time about
+it; the next wake-up's wishes queue behind.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from functools import partial
+from itertools import groupby
+from typing import TYPE_CHECKING, Final, TypeAlias
 
+from pyvrrp.engine.announcer import Announcer
 from pyvrrp.engine.applier import Applier
 from pyvrrp.engine.streams import KernelFailed, Remarked, Report
 from pyvrrp.errors import KernelError
@@ -25,6 +29,13 @@ if TYPE_CHECKING:
     _Send: TypeAlias = tuple[InstanceRunner, Sequence[Datagram], int]
     _Change: TypeAlias = tuple[bool, InstanceRunner, VirtualAddress]
     _Results: TypeAlias = Sequence[KernelError | None]
+
+_TOLD_MAX: Final = 1024
+"""More reports are not kept back."""
+
+
+_PIECE: Final = 64
+"""So many addresses are announced while the next are installed."""
 
 
 class _Wishes:
@@ -41,6 +52,23 @@ class _Wishes:
     def __bool__(self) -> bool:
         return bool(self.addresses or self.announcements or self.reports)
 
+    def pieces(self) -> list[_Wishes]:
+        """The same in pieces, so that the first are announced while the last are installed; told is in the end."""
+        if len(self.addresses) <= _PIECE or not all(installing for installing, _, _ in self.addresses):
+            return [self]
+        found = []
+        homes: dict[int, _Wishes] = {}
+        for start in range(0, len(self.addresses), _PIECE):
+            piece = _Wishes()
+            piece.addresses = self.addresses[start : start + _PIECE]
+            homes.update((id(address), piece) for _, _, address in piece.addresses)
+            found.append(piece)
+        for runner, reign, rounds, addresses in self.announcements:
+            for piece, some in groupby(addresses, lambda address: homes.get(id(address), found[-1])):
+                piece.announcements.append((runner, reign, rounds, tuple(some)))
+        found[-1].reports = self.reports
+        return found
+
 
 class Batch:
     """
@@ -52,20 +80,34 @@ class Batch:
         regrouped: A sync group moved members since somebody last set this to False; likewise.
     """
 
-    __slots__ = ("_applier", "_sends", "_wishes", "changes", "refused", "regrouped")
+    __slots__ = (
+        "_announcer",
+        "_applier",
+        "_flying",
+        "_sends",
+        "_told",
+        "_wishes",
+        "changes",
+        "refused",
+        "regrouped",
+    )
 
-    def __init__(self, applier: Applier | None = None) -> None:
+    def __init__(self, applier: Applier | None = None, announcer: Announcer | None = None) -> None:
         """
         Be empty.
 
         Args:
             applier: Carries out what may take long; None does it inline.
+            announcer: Of the instances; None if none of them announces.
         """
         self.changes = 0
         self.refused = False
         self.regrouped = False
         self._applier = Applier() if applier is None else applier
         self._sends: list[_Send] = []
+        self._announcer = announcer
+        self._flying = 0  # changes of addresses that were handed over and did not come back
+        self._told: list[Report] = []
         self._wishes = _Wishes()
 
     def send(self, runner: InstanceRunner, datagrams: Sequence[Datagram], priority: int) -> None:
@@ -104,14 +146,17 @@ class Batch:
         wishes, self._wishes = self._wishes, _Wishes()
         if wishes.addresses:
             self.changes += 1
-            self._applier.do(
-                lambda: _apply(system, wishes.addresses),
-                lambda results, then_us: self._finish(wishes, results, then_us, report),
-                now_us,
-                changes=len(wishes.addresses),
-            )
+            changes = len(wishes.addresses)
+            for piece in [wishes] if self._applier.inline(changes) else wishes.pieces():
+                self._flying += 1
+                self._applier.do(
+                    partial(_apply, system, piece.addresses),
+                    partial(self._finish, piece, report),
+                    now_us,
+                    changes=changes,
+                )
         else:
-            self._applier.then(lambda then_us: self._finish(wishes, (), then_us, report), now_us)
+            self._applier.then(partial(self._finish, wishes, report, ()), now_us)
 
     def _transmit(self, listener: Listener, sends: Sequence[_Send]) -> None:
         """Send all that goes by one socket in one system call."""
@@ -133,7 +178,7 @@ class Batch:
                 # People read that the goodbye went out, then what became of the router.
                 self._wishes.reports.insert(0, Remarked(runner.settings.name, Remark(Note.RELEASE_SENT)))
 
-    def _finish(self, wishes: _Wishes, results: _Results | None, now_us: int, report: Callable[[Report], None]) -> None:
+    def _finish(self, wishes: _Wishes, report: Callable[[Report], None], results: _Results | None, now_us: int) -> None:
         """Addresses are changed: announce, then tell. Without results nobody knows whether they are."""
         for (installing, runner, address), error in zip(wishes.addresses, results or (), strict=results is not None):
             if error is not None:
@@ -142,11 +187,21 @@ class Batch:
                 wishes.reports.append(KernelFailed(runner.settings.name, error.operation, str(error)))
             elif installing:
                 runner.address_there(address)
+        self._flying -= bool(wishes.addresses)
         if results is not None:
             for runner, reign, rounds, wanted in wishes.announcements:
                 if runner.reign == reign:  # else it is MASTER no more, and they are another's
                     runner.announce(rounds, wanted, now_us)
-        for item in wishes.reports:
+            if self._announcer is not None:
+                self._announcer.flush(repeat=not self._flying)
+        self._told += wishes.reports
+        if not self._flying or len(self._told) > _TOLD_MAX:
+            self.tell_all(report)
+
+    def tell_all(self, report: Callable[[Report], None]) -> None:
+        """Tell control what is done, and has not been told because others waited for their addresses."""
+        told, self._told = self._told, []
+        for item in told:
             report(item)
 
 

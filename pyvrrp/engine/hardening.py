@@ -40,6 +40,7 @@ class Scheduling:
         self._report = report
         self._policy, self._priority = os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
         self._nice = os.getpriority(os.PRIO_PROCESS, 0)
+        self._cpus = frozenset(os.sched_getaffinity(0))
         self._told = Hardening()
         self._taken = 0
 
@@ -51,6 +52,9 @@ class Scheduling:
         if told.rt_priority != before.rt_priority or told.max_auto_priority < self._taken:
             self._taken = 0
             self._try("use real-time priority", lambda: self._set_priority(told.rt_priority), told.rt_priority or 0)
+        if told.cpus != before.cpus:
+            names = " and ".join(map(str, sorted(told.cpus)))
+            self._try(f"run on CPU {names}" if names else "run on all CPUs", lambda: self._set_cpus(told.cpus), 1)
         if told.no_swap != before.no_swap:
             self._try("lock the memory", _lock if told.no_swap else _unlock, 1)
 
@@ -84,6 +88,10 @@ class Scheduling:
         policy, number = (self._policy, self._priority) if priority is None else (os.SCHED_RR, priority)
         for thread in _threads():
             os.sched_setscheduler(thread, policy, os.sched_param(number))
+
+    def _set_cpus(self, cpus: frozenset[int]) -> None:
+        for thread in _threads():
+            os.sched_setaffinity(thread, cpus or self._cpus)
 
     def _set_nice(self, nice: int) -> None:
         for thread in _threads():

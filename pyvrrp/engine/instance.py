@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from pyvrrp.engine.announcer import Announcer, Frame
 from pyvrrp.engine.batch import Batch
@@ -68,6 +68,8 @@ ADDRESS: Final = "address"
 SOCKET: Final = "socket"
 _OWN_CAUSES: Final = frozenset({INTERFACE, ADDRESS, SOCKET, GROUP})
 """Causes of the faults the engine decides itself; those of trackers come from control under their own names."""
+
+_DEADLINE: Final = DeadlineReached()
 
 _NO_ADDRESS: Final[Mapping[Family, IPAddress]] = {Family.V4: IPv4Address(0), Family.V6: IPv6Address(0)}
 
@@ -228,7 +230,7 @@ class InstanceRunner:
             self.disarm()
         actions = self.router.handle(event, now_us)
         for action in actions:
-            self._grant(action, now_us, batch)
+            self._GRANTS[type(action)](self, action, now_us, batch)
         if self.group is not None:
             self.group.told(self.settings.name, event, actions, now_us, batch)
         if self._restart and self.router.state is State.INITIALIZE:
@@ -293,7 +295,7 @@ class InstanceRunner:
             if self.source is not None and self.listener is not None:
                 batch.send(self, self._datagrams.get(priority) or self._advertisements(priority), priority)
         else:
-            self.tell(DeadlineReached(), now_us, batch)
+            self.tell(_DEADLINE, now_us, batch)
         if self._plan.next_deadline_us is not None and (rounds := self._plan.due(now_us)):
             batch.announce(self, rounds, self._addresses)
         if self._retry_us is not None and now_us >= self._retry_us:
@@ -463,7 +465,14 @@ class InstanceRunner:
             if link is not None and (frame := self._frame(address, link)) is not None:
                 frames.append(frame)
         settings = self.settings.announcements
-        self._announcer.send(self, frames * rounds, settings.arp_interval_us, settings.na_interval_us, now_us)
+        self._announcer.send(
+            self,
+            frames,
+            rounds,
+            arp_interval_us=settings.arp_interval_us,
+            na_interval_us=settings.na_interval_us,
+            now_us=now_us,
+        )
 
     def _frame(self, address: VirtualAddress, link: Link) -> Frame | None:
         """The announcement of an address, the same object until its link changes; None where there is nobody to ask."""
@@ -541,37 +550,54 @@ class InstanceRunner:
             counters={name: count for name, count in self.counters.items() if count},
         )
 
-    def _grant(self, action: Action, now_us: int, batch: Batch) -> None:
-        match action:
-            case SendAdvertisement(priority):
-                if self.source is None or self.listener is None:
-                    return
-                batch.send(self, self._advertisements(priority), priority)
-            case InstallVips(missing):
-                self._install([a for a in self._addresses if a.ip in missing] if missing else self._addresses, batch)
-            case RemoveVips():
-                self._be_quiet()
-                self._refused.clear()
-                if not self._keep_addresses:
-                    self._remove(self._addresses, batch)
-            case Announce(burst):
-                if rounds := self._plan.begin(burst, now_us):
-                    batch.announce(self, rounds, self._addresses)
-            case Transition():
-                if action.state is State.MASTER:
-                    self.count("became-master")
-                    self._fall_into_step()
-                elif action.previous is State.MASTER:
-                    self.count("released-master")
-                batch.report(Entered(self.settings.name, action))
-            case Remark():
-                if action.note is Note.PRIORITY:
-                    self.prepared = False
-                if action.note is Note.OVERSLEPT:
-                    self._be_quiet()  # what it announced now might be another's
-                batch.report(Remarked(self.settings.name, action))
-            case AskGroup():
-                self.count("asked-group")
+    # What is done for each wish of the state machine.
+
+    def _send(self, action: SendAdvertisement, _now_us: int, batch: Batch) -> None:
+        if self.source is not None and self.listener is not None:
+            priority = action.priority
+            batch.send(self, self._datagrams.get(priority) or self._advertisements(priority), priority)
+
+    def _install_vips(self, action: InstallVips, _now_us: int, batch: Batch) -> None:
+        missing = action.missing
+        self._install([a for a in self._addresses if a.ip in missing] if missing else self._addresses, batch)
+
+    def _remove_vips(self, _action: RemoveVips, _now_us: int, batch: Batch) -> None:
+        self._be_quiet()
+        self._refused.clear()
+        if not self._keep_addresses:
+            self._remove(self._addresses, batch)
+
+    def _announce(self, action: Announce, now_us: int, batch: Batch) -> None:
+        if rounds := self._plan.begin(action.burst, now_us):
+            batch.announce(self, rounds, self._addresses)
+
+    def _move(self, action: Transition, _now_us: int, batch: Batch) -> None:
+        if action.state is State.MASTER:
+            self.count("became-master")
+            self._fall_into_step()
+        elif action.previous is State.MASTER:
+            self.count("released-master")
+        batch.report(Entered(self.settings.name, action))
+
+    def _remark(self, action: Remark, _now_us: int, batch: Batch) -> None:
+        if action.note is Note.PRIORITY:
+            self.prepared = False
+        if action.note is Note.OVERSLEPT:
+            self._be_quiet()  # what it announced now might be another's
+        batch.report(Remarked(self.settings.name, action))
+
+    def _ask_group(self, _action: AskGroup, _now_us: int, _batch: Batch) -> None:
+        self.count("asked-group")
+
+    _GRANTS: ClassVar[Mapping[type[Action], Callable[[InstanceRunner, Any, int, Batch], None]]] = {
+        SendAdvertisement: _send,
+        InstallVips: _install_vips,
+        RemoveVips: _remove_vips,
+        Announce: _announce,
+        Transition: _move,
+        Remark: _remark,
+        AskGroup: _ask_group,
+    }
 
     def _advertisements(self, priority: int) -> tuple[Datagram, ...]:
         """The datagrams of that priority, one for each peer; built once until something in them changes."""
@@ -626,7 +652,8 @@ class InstanceRunner:
         for name in {address.interface for address in addresses}:
             if (link := self._inventory.links.get(name)) is not None:
                 self._homes[name] = link.index
-        self._refused.difference_update(addresses)
+        if self._refused:
+            self._refused.difference_update(addresses)
         batch.install(self, addresses)
 
     def _remove(self, addresses: Iterable[VirtualAddress], batch: Batch) -> None:

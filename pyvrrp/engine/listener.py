@@ -32,8 +32,11 @@ CALM: Final = 25
 
 WINDOW_US: Final = 100_000
 
-POLL_US: Final = 4_000
-"""How often a busy socket is read."""
+POLLS: Final = 5
+"""How often a busy socket is read in the shortest advertisement interval, within these bounds."""
+
+POLL_MIN_US: Final = 4_000
+POLL_MAX_US: Final = 20_000
 
 STRANGERS: Final = 32
 """Packets not for us that are looked at in one `LOOK_US`; of more, only a share is."""
@@ -128,6 +131,7 @@ class Listener:
         "_look_us",
         "_passed",
         "_patience_us",
+        "_poll_us",
         "_receivers",
         "_served",
         "_strangers",
@@ -172,6 +176,7 @@ class Listener:
         self._served: tuple[frozenset[int], int] | None = None
         self._brackets: list[_Bracket] | None = None
         self._patience_us: int | None = None
+        self._poll_us = POLL_MIN_US
         self._load = self._window_us = 0
         self._strangers = self._look_us = 0
         self.complaints = Complaints()
@@ -197,6 +202,8 @@ class Listener:
     def serve(self) -> None:
         """Tell the socket which packets are for us, if that has changed."""
         longest = max((runner.advertisement_length for runner in self.runners.values()), default=0)
+        shortest_us = min((one.settings.router.advertisement_interval_us for one in self.runners.values()), default=0)
+        self._poll_us = min(max(shortest_us // POLLS, POLL_MIN_US), POLL_MAX_US)
         served = frozenset(self.runners), longest
         if served != self._served:
             self._served = served
@@ -317,7 +324,7 @@ class Listener:
             for runner in later:
                 runner.hear_later(now_us, batch)
         self._judge_load(len(arrivals), now_us)
-        poll_us = POLL_US if self.polled else self.sock.poll_us
+        poll_us = self._poll_us if self.polled else self.sock.poll_us
         self.next_poll_us = None if poll_us is None else now_us + poll_us
         return not self.sock.more
 

@@ -74,6 +74,12 @@ While something is in flight news are read that often, not as they come: each ad
 and to read them would hold up the thread that installs.
 """
 
+NEAR_US: Final = 1_000
+"""A take-over that is so near is not held up by news."""
+
+WOKEN_MAX: Final = 64
+"""After so many instances were woken their wishes are carried out, while the others are woken."""
+
 DRAINS_MAX: Final = 8
 """
 After so many bounded drains deadlines are believed all the same: more than a receive buffer holds has been read, what
@@ -103,8 +109,8 @@ class Engine:
         self._report = report
         self._commands: deque[Command] = deque()
         self._applier = Applier(threaded=system.threaded)
-        self._batch = Batch(self._applier)
         self._announcer = Announcer(system, report)
+        self._batch = Batch(self._applier, self._announcer)
         self._runners: dict[str, InstanceRunner] = {}
         self._groups: dict[str, GroupRunner] = {}
         self._listeners: dict[_Port, Listener] = {}
@@ -116,6 +122,7 @@ class Engine:
         self._survey_again = False
         self._link_news: list[LinkChanged | LinkRemoved] = []  # since the survey began
         self._news_us: int | None = None  # when to read news; None: as they come
+        self._patient_us: int | None = None  # until then they are left unread, for a take-over is near
         self._served: frozenset[tuple[str, IPAddress | None]] = frozenset()
         self._past_counters: dict[str, Counter[str]] = {}  # of sockets that are closed, by interface
         self._told_refusals: set[str] = set()
@@ -203,7 +210,11 @@ class Engine:
 
     def when_done(self, answer: Callable[[], None]) -> None:
         """Call back when all that is in flight has been carried out; at once if nothing is."""
-        self._applier.then(lambda _: answer(), self._system.now_us())
+        self._applier.then(lambda _: self._after_reports(answer), self._system.now_us())
+
+    def _after_reports(self, answer: Callable[[], None]) -> None:
+        self._batch.tell_all(self._report)
+        answer()
 
     def reconsider(self) -> int | None:
         """Work out anew when to wake it next: packets that came meanwhile may have put that off."""
@@ -362,6 +373,7 @@ class Engine:
             group.report(now_us, self._batch)
 
     def _answer(self, token: int, world: _World | None, now_us: int) -> None:
+        self._batch.tell_all(self._report)
         if isinstance(world, KernelError):
             self._report(KernelFailed(None, world.operation, str(world)))
         links, addresses = ((), ()) if world is None or isinstance(world, KernelError) else world
@@ -434,7 +446,15 @@ class Engine:
     def _may_have_news(self, now_us: int, ready: Collection[int] | None) -> bool:
         if self._news_us is not None:
             return now_us >= self._news_us or not self._applier.busy
-        return ready is None or self._monitor.fileno() in ready
+        if ready is None:
+            return True
+        if self._monitor.fileno() not in ready:
+            return False
+        if not self._backup_is_due(now_us + NEAR_US):
+            self._patient_us = None
+        elif self._patient_us is None:  # a take-over comes first, and another may be near then, but not for ever
+            self._patient_us = now_us + NEWS_US
+        return self._patient_us is None or now_us >= self._patient_us
 
     def _hear_news(self, now_us: int) -> None:
         try:
@@ -603,11 +623,15 @@ class Engine:
         """The earliest deadline of an instance that is not armed, once those due at *now_us* are woken."""
         earliest_us: int | None = None
         self._backup_next = False
+        woken = 0
         for runner in (*self._runners.values(), *self._leaving):
             at_us = runner.next_deadline_us
             if at_us is not None and now_us is not None and at_us <= now_us:
                 runner.wake(now_us, self._batch)
                 at_us = runner.next_deadline_us
+                woken += 1
+                if not woken % WOKEN_MAX:
+                    self._batch.carry_out(self._system, now_us, self._report)
             if at_us is not None and (earliest_us is None or at_us < earliest_us):
                 earliest_us = at_us
                 self._backup_next = runner.router.state is State.BACKUP

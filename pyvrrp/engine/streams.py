@@ -255,12 +255,14 @@ class Hardening:
         max_auto_priority: Where timers run late SCHED_RR is taken by itself, up to this priority; 0 is never.
         nice: Nice value in the ordinary class; 0 leaves the one it was started with.
         no_swap: Lock the memory.
+        cpus: Numbers of the CPUs to run on; empty is those it was started with.
     """
 
     rt_priority: int | None = None
     max_auto_priority: int = 0
     nice: int = 0
     no_swap: bool = False
+    cpus: frozenset[int] = frozenset()
 
 
 Command: TypeAlias = Configure | SetPriority | RaiseFault | ClearFault | Ask | Stop | Drain | Resume | Hardening

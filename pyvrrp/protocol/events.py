@@ -16,6 +16,8 @@ GROUP: Final = "group"
 class On(enum.Enum):
     """The kinds of events, as the state table names them."""
 
+    __hash__ = object.__hash__  # looked up for every event; Enum's own is written in Python
+
     STARTUP = "startup"
     SHUTDOWN = "shutdown"
     DRAIN = "drain"

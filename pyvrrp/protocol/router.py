@@ -116,6 +116,13 @@ _Guard: TypeAlias = Callable[["VirtualRouter", Event], bool]
 _Step: TypeAlias = Callable[["VirtualRouter", Event], None]
 
 
+# Wishes that are always the same: in a take-over of hundreds of routers there is no time to make them.
+_INSTALL_ALL: Final = InstallVips()
+_REMOVE_ALL: Final = RemoveVips()
+_ANNOUNCE: Final = Announce(Burst.MASTER)
+_ASK_GROUP: Final = AskGroup()
+
+
 def _look_up(
     cells: Mapping[tuple[State, On], Sequence[Row]], guards: Mapping[If, _Guard], steps: Mapping[Do, _Step]
 ) -> dict[tuple[State, On], tuple[tuple[_Guard | None, tuple[_Step, ...], Row], ...]]:
@@ -241,11 +248,9 @@ class VirtualRouter:
         if not self._note_facts(event, now_us):
             return ()
         actions = self._actions = []
-        steps, row = next(
-            (steps, row)
-            for guard, steps, row in self._CELLS[self.state, event.on]
-            if guard is None or guard(self, event)
-        )
+        for guard, steps, row in self._CELLS[self.state, event.on]:  # noqa: B007  the last one holds always
+            if guard is None or guard(self, event):
+                break
         for step in steps:
             step(self, event)
         if row.to is not self.state:
@@ -318,7 +323,7 @@ class VirtualRouter:
         if row.to is State.MASTER:
             self.master, self.master_priority = self.primary, self.effective_priority
             self.master_adver_interval_us = self.settings.advertisement_interval_us
-        elif row.to is not State.BACKUP or previous is not State.MASTER:
+        elif row.to is not State.BACKUP or previous is not State.MASTER or row.on is On.GROUP_YIELDS:
             self.master = self.master_priority = None
         self.master_heard_us = self._now_us
 
@@ -329,7 +334,7 @@ class VirtualRouter:
             cause = Cause.OWNER if row.to is State.MASTER else Cause.STARTUP
             if row.to is State.FAULT:
                 cause, detail = Cause.FAULT, "; ".join(self.faults.values())
-        elif row.on in {On.SHUTDOWN, On.DRAIN} or self._draining:
+        elif row.on is On.SHUTDOWN or row.on is On.DRAIN or self._draining:
             cause = Cause.NO_SUCCESSOR if self._draining else Cause.SHUTDOWN
             if self._successor is not None:
                 cause = Cause.HANDED_OVER
@@ -451,17 +456,17 @@ class VirtualRouter:
         self._actions.append(Announce(Burst.LOWER_PRIORITY))
 
     def _install_vips(self, _event: Event) -> None:
-        self._actions.append(InstallVips())
+        self._actions.append(_INSTALL_ALL)
 
     def _reinstall_vips(self, event: Event) -> None:
         assert isinstance(event, VipsMissing)
         self._actions.append(InstallVips(event.addresses))
 
     def _announce(self, _event: Event) -> None:
-        self._actions.append(Announce(Burst.MASTER))
+        self._actions.append(_ANNOUNCE)
 
     def _remove_vips(self, _event: Event) -> None:
-        self._actions.append(RemoveVips())
+        self._actions.append(_REMOVE_ALL)
 
     def _arm_adver(self, _event: Event) -> None:
         assert self.next_deadline_us is not None
@@ -566,7 +571,7 @@ class VirtualRouter:
         self._actions.append(Remark(Note.FAULT_CLEARED, detail="; ".join(self.faults.values())))
 
     def _ask_group(self, _event: Event) -> None:
-        self._actions.append(AskGroup())
+        self._actions.append(_ASK_GROUP)
 
     # The two dictionaries give each word of the table but ALWAYS its meaning; a test sees that none is missing.
     _GUARDS: ClassVar[Mapping[If, _Guard]] = {

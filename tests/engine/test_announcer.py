@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pytest
 
-from pyvrrp.engine.announcer import Announcer
+from pyvrrp.engine.announcer import Announcer, Frame
 from pyvrrp.engine.streams import KernelFailed, RaiseFault, Report
 from pyvrrp.errors import KernelError
 from pyvrrp.net.simulated import World
@@ -30,6 +30,14 @@ class Wire:
     def _announce(self, frames: Iterable[tuple[int, bytes]]) -> None:
         self.sent += [(self.now_us, index, frame) for index, frame in frames]
 
+    def send(
+        self, owner: object, frames: Sequence[Frame], arp_interval_us: int, na_interval_us: int, now_us: int
+    ) -> None:
+        self.announcer.send(
+            owner, frames, 1, arp_interval_us=arp_interval_us, na_interval_us=na_interval_us, now_us=now_us
+        )
+        self.announcer.flush()
+
     def run(self, until_us: int) -> None:
         while (at := self.announcer.next_deadline_us) is not None and at <= until_us:
             assert at >= self.now_us
@@ -44,23 +52,47 @@ def wire() -> Wire:
 
 
 def test_without_pauses_all_go_at_once(wire: Wire) -> None:
-    wire.announcer.send(wire, [(1, 4, b"a"), (1, 6, b"b"), (2, 4, b"a")], 0, 0, 0)
+    wire.send(wire, [(1, 4, b"a"), (1, 6, b"b"), (2, 4, b"a")], 0, 0, 0)
     assert wire.sent == [(0, 1, b"a"), (0, 1, b"b"), (0, 2, b"a")]
     assert wire.announcer.next_deadline_us is None
 
 
+def test_those_of_several_owners_leave_together(wire: Wire) -> None:
+    calls: list[list[tuple[int, bytes]]] = []
+    wire.system.announce = lambda frames: calls.append(list(frames))  # type: ignore[method-assign]
+    wire.announcer.send("one", [(1, 4, b"a")], 3, arp_interval_us=0, na_interval_us=0, now_us=0)
+    wire.announcer.send("other", [(1, 4, b"b")], 2, arp_interval_us=0, na_interval_us=0, now_us=0)
+    assert calls == []
+    wire.announcer.flush()
+    wire.announcer.flush()
+    a, b = (1, b"a"), (1, b"b")
+    assert calls == [[a, b, a, b, a]]  # nobody hears of one for the second time before all were heard of
+
+
+def test_those_that_leave_for_the_first_time_go_before_repetitions(wire: Wire) -> None:
+    wire.announcer.send("one", [(1, 4, b"a")], 3, arp_interval_us=0, na_interval_us=0, now_us=0)
+    wire.announcer.flush(repeat=False)
+    wire.announcer.send("gone", [(1, 4, b"x")], 2, arp_interval_us=0, na_interval_us=0, now_us=0)
+    wire.announcer.flush(repeat=False)
+    wire.announcer.send("other", [(1, 4, b"b")], 2, arp_interval_us=0, na_interval_us=0, now_us=0)
+    wire.announcer.forget("gone")
+    wire.announcer.flush()
+    wire.announcer.flush()
+    assert [frame for _, _, frame in wire.sent] == [b"a", b"x", b"b", b"a", b"b", b"a"]
+
+
 def test_paced_by_interface_and_family(wire: Wire) -> None:
     frames = [(1, 4, b"a"), (1, 4, b"b"), (1, 6, b"c"), (1, 6, b"d"), (2, 4, b"e")]
-    wire.announcer.send(wire, frames, 100, 30, 0)
+    wire.send(wire, frames, 100, 30, 0)
     assert wire.sent == [(0, 1, b"a"), (0, 1, b"c"), (0, 2, b"e")]
     wire.run(1000)
     assert wire.sent[3:] == [(30, 1, b"d"), (100, 1, b"b")]
 
 
 def test_the_pause_holds_between_bursts_and_after_a_late_wake_up(wire: Wire) -> None:
-    wire.announcer.send(wire, [(1, 4, b"a")], 100, 0, 0)
+    wire.send(wire, [(1, 4, b"a")], 100, 0, 0)
     wire.run(50)
-    wire.announcer.send(wire, [(1, 4, b"b"), (1, 4, b"c"), (1, 4, b"d")], 100, 0, 50)
+    wire.send(wire, [(1, 4, b"b"), (1, 4, b"c"), (1, 4, b"d")], 100, 0, 50)
     assert len(wire.sent) == 1
     wire.now_us = 350
     wire.announcer.wake(350)
@@ -70,16 +102,16 @@ def test_the_pause_holds_between_bursts_and_after_a_late_wake_up(wire: Wire) -> 
 
 def test_those_without_a_pause_do_not_overtake(wire: Wire) -> None:
     """Another instance of the interface waits until the paced ones are through."""
-    wire.announcer.send(wire, [(1, 4, b"a"), (1, 4, b"b")], 100, 0, 0)
-    wire.announcer.send(object(), [(1, 4, b"c")], 0, 0, 10)
+    wire.send(wire, [(1, 4, b"a"), (1, 4, b"b")], 100, 0, 0)
+    wire.send(object(), [(1, 4, b"c")], 0, 0, 10)
     wire.run(1000)
     assert [(at, frame) for at, _, frame in wire.sent] == [(0, b"a"), (100, b"b"), (200, b"c")]
 
 
 def test_forgotten_when_no_longer_master(wire: Wire) -> None:
     other = object()
-    wire.announcer.send(wire, [(1, 4, b"a"), (1, 4, b"b")], 100, 0, 0)
-    wire.announcer.send(other, [(1, 4, b"c")], 100, 0, 0)
+    wire.send(wire, [(1, 4, b"a"), (1, 4, b"b")], 100, 0, 0)
+    wire.send(other, [(1, 4, b"c")], 100, 0, 0)
     wire.announcer.forget(wire)
     wire.run(1000)
     assert [frame for _, _, frame in wire.sent] == [b"a", b"c"]
@@ -91,7 +123,7 @@ def test_bursts_that_come_faster_than_they_leave(wire: Wire) -> None:
     """What waits is not queued once more; every address has its turn all the same."""
     frames = [(1, 4, bytes((n,))) for n in range(20)]
     for round_ in range(100):
-        wire.announcer.send(wire, frames, 100, 0, wire.now_us)
+        wire.send(wire, frames, 100, 0, wire.now_us)
         wire.run(100 * (round_ + 1))
     assert sum(len(queue) for queue in wire.announcer._waiting.values()) <= 20
     last = [frame for _, _, frame in wire.sent[-40:]]
@@ -103,7 +135,7 @@ def test_a_refusal_is_reported(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> N
         raise KernelError("send", "frame", errno.ENOBUFS)
 
     monkeypatch.setattr(wire.system, "announce", refuse)
-    wire.announcer.send(wire, [(1, 4, b"a")], 0, 0, 0)
+    wire.send(wire, [(1, 4, b"a")], 0, 0, 0)
     assert [(type(report), report.operation) for report in wire.reports if isinstance(report, KernelFailed)] == [
         (KernelFailed, "send")
     ]

@@ -18,7 +18,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pyvrrp.engine import listener as listener_module
-from pyvrrp.engine.listener import BUSY, CALM, LOOK_US, POLL_US, SHARE_MAX, SHARE_STEP, STRANGERS, WINDOW_US
+from pyvrrp.engine.listener import BUSY, CALM, LOOK_US, POLL_MAX_US, SHARE_MAX, SHARE_STEP, STRANGERS, WINDOW_US
 from pyvrrp.engine.loop import Engine
 from pyvrrp.engine.streams import (
     ClearFault,
@@ -103,7 +103,7 @@ class Scene:
             self.world.transmit(self.wire, self._link, datagram)
         self.lan.rest(0)
         if self.world.path is ReceivePath.SPLIT and not self.a.kernel.frozen:
-            self.lan.rest(listener_module.POLL_US / 1e6 + 0.002)
+            self.lan.rest(listener_module.POLL_MAX_US / 1e6 + 0.002)
 
     def say_at(self, *moments: tuple[int, Datagram]) -> None:
         """It will be on the wire at those times."""
@@ -524,7 +524,7 @@ def test_counters_are_exact(path: ReceivePath) -> None:
     for one in said:
         at_us += chance.choice([0, 1, 3_000, 40_000])
         scene.say_at((at_us, one))
-    scene.world.run(at_us + POLL_US + 2000)
+    scene.world.run(at_us + POLL_MAX_US + 2000)
     counters = scene.a.status_of().counters
     assert counters["advertisements-received"] == len([one for one in said if one != wrong])
     assert counters["checksum"] == said.count(wrong)
@@ -561,7 +561,9 @@ def test_a_busy_socket_is_polled_and_calms_down(path: ReceivePath) -> None:
     assert scene.a.status().sockets[0].polled
     before = scene.steps.count
     scene.rest_us(40_000)
-    assert scene.steps.count - before <= 40_000 // POLL_US + 1 + 200  # the world wakes it for each, it does not ask to
+    assert (
+        scene.steps.count - before <= 40_000 // POLL_MAX_US + 1 + 200
+    )  # the world wakes it for each, it does not ask to
     scene.rest_us(5 * WINDOW_US)
     assert not scene.a.status().sockets[0].polled
     assert scene.a.status_of().counters["checksum"] == 5 * BUSY - 1
@@ -618,7 +620,7 @@ def test_strangers_are_thinned_out_and_looked_at_again(path: ReceivePath) -> Non
         assert status.sockets[0].estimated
         assert abs(counted - 20_000) <= 2 * shares[-1]
     for _ in range(6):
-        scene.rest_us(LOOK_US + POLL_US)
+        scene.rest_us(LOOK_US + POLL_MAX_US)
         scene.a.step()
     assert scene.sock.share == 1
 
@@ -659,7 +661,7 @@ def test_few_strangers_are_all_looked_at(path: ReceivePath) -> None:
     start_us = scene.now_us
     stranger = advertisement(PEER, 200, vrid=99)
     scene.say_at(*[(start_us + n * (LOOK_US // (STRANGERS // 2)), stranger) for n in range(1, 100)])
-    scene.rest_us(100 * LOOK_US // (STRANGERS // 2) + POLL_US)
+    scene.rest_us(100 * LOOK_US // (STRANGERS // 2) + POLL_MAX_US)
     assert scene.sock.share == 1
     status = scene.a.status()
     assert status.interfaces["eth0"]["vrid-unknown"] == 99

@@ -27,6 +27,8 @@ class Kernel:
         monkeypatch.setattr("os.sched_getparam", lambda _: os.sched_param(0))
         monkeypatch.setattr("os.getpriority", lambda *_: 3)
         monkeypatch.setattr("os.sched_setscheduler", self._scheduler)
+        monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+        monkeypatch.setattr("os.sched_setaffinity", lambda thread, cpus: self._call("cpus", thread, *sorted(cpus)))
         monkeypatch.setattr("os.setpriority", lambda _, thread, nice: self._call("nice", thread, nice))
         monkeypatch.setattr(hardening, "_call", self._call)
 
@@ -71,6 +73,14 @@ def test_what_is_asked_for_is_done_for_all_threads_and_undone(kernel: Kernel, sc
     assert kernel.reports == []
 
 
+def test_the_cpus_that_are_asked_for(kernel: Kernel, scheduling: Scheduling) -> None:
+    scheduling.apply(Hardening(cpus=frozenset({1})))
+    scheduling.apply(Hardening(cpus=frozenset({1}), nice=1))
+    assert kernel.taken() == [("cpus", 11, 1), ("cpus", 12, 1), ("nice", 11, 1), ("nice", 12, 1)]
+    scheduling.apply(Hardening())
+    assert kernel.taken()[2:] == [("cpus", 11, 0, 1), ("cpus", 12, 0, 1)]
+
+
 def test_memory_asked_for_later_is_not_locked_under_a_limit(
     kernel: Kernel, scheduling: Scheduling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,6 +96,7 @@ def test_memory_asked_for_later_is_not_locked_under_a_limit(
     [
         (Hardening(rt_priority=50), "rr", "cannot use real-time priority 50: Operation not permitted (EPERM)"),
         (Hardening(nice=-5), "nice", "cannot set the nice value -5: Operation not permitted (EPERM)"),
+        (Hardening(cpus=frozenset({0, 9})), "cpus", "cannot run on CPU 0 and 9: Operation not permitted (EPERM)"),
         (Hardening(no_swap=True), "mlockall", "cannot lock the memory: Operation not permitted (EPERM)"),
     ],
 )

@@ -695,6 +695,7 @@ def test_group_member_asks_first() -> None:
     assert wishes(actions) == TAKE_OVER
     assert transition(actions).reason == "the sync group moves together: no master heard for 3.414 s"
     actions = r.handle(GroupYields(), DOWN + S)
+    assert (r.master, r.master_priority) == (None, None)  # nobody is known to serve instead
     assert wishes(actions) == (RemoveVips(),)
     assert (r.state, r.next_deadline_us) == (State.BACKUP, DOWN + S + DOWN)
     assert r.handle(GroupYields(), 9 * S) == ()

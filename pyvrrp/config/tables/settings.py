@@ -158,8 +158,9 @@ _PROCESS_ROWS: Final = (  # scripts, processes
         "auto_priority_delay_us",
         status=NOT_YET,
     ),
-    Row(_GLOBAL, "vrrp_cpu_affinity", Numbers(_CPU_MAX), "cpu_affinity", status=NOT_YET),
-    *many(_GLOBAL, NOT_YET, "vrrp_rlimit_rttime vrrp_rlimit_rtime", _RTTIME, target="rlimit_rttime_us"),
+    Row(_GLOBAL, "vrrp_cpu_affinity", Numbers(_CPU_MAX), "cpu_affinity"),
+    # A mass take-over works longer than that without a pause, and would be killed for it.
+    *many(_GLOBAL, NO_EFFECT, "vrrp_rlimit_rttime vrrp_rlimit_rtime", _RTTIME, target="rlimit_rttime_us"),
     Row(_GLOBAL, "process_names", Flag(), "process_names.standard", status=NO_EFFECT),
     Row(_GLOBAL, "process_name", _NAME, "process_names.parent", status=NO_EFFECT),
     Row(_GLOBAL, "vrrp_process_name", _NAME, "process_names.vrrp", status=NO_EFFECT),
