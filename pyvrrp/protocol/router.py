@@ -248,9 +248,10 @@ class VirtualRouter:
         if not self._note_facts(event, now_us):
             return ()
         actions = self._actions = []
-        for guard, steps, row in self._CELLS[self.state, event.on]:  # noqa: B007  the last one holds always
-            if guard is None or guard(self, event):
-                break
+        rows = iter(self._CELLS[self.state, event.on])
+        guard, steps, row = next(rows)
+        while guard is not None and not guard(self, event):
+            guard, steps, row = next(rows)
         for step in steps:
             step(self, event)
         if row.to is not self.state:

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -369,6 +370,7 @@ def test_signals_during_the_start(keepalived: Keepalived) -> None:
         assert process.poll() is None
         for name in ("DATA", "STATS", "JSON", "STATS_CLEAR"):
             process.send_signal(NUMBERS[name])
+        time.sleep(0.01)  # of two of these each that is sent is delivered, and a flood would fill the loop's pipe
     for name in ("data", "stats", "json"):
         until((keepalived.temporary / f"keepalived.{name}").exists, name)
     process.terminate()

@@ -129,7 +129,10 @@ def test_the_check_and_notify_scripts(node: Node) -> None:
 def test_read_only_places(node: Node) -> None:
     """The file and the pid files cannot be written: one warning each, and the pod serves and is healthy."""
     (node.directory / "before").write_text(
-        "mount -t tmpfs -o ro tmpfs /etc/keepalived\nmount -t tmpfs -o ro tmpfs /run\nmount -t tmpfs tmpfs /tmp\n"
+        "mount -t tmpfs -o ro tmpfs /etc/keepalived\nmount -t tmpfs -o ro tmpfs /run\n"
+        # A /tmp of its own in which all that was there is still found: the interpreter may be in it.
+        "mkdir layers/tmp layers/tmp-work\n"
+        "mount -t overlay overlay -o lowerdir=/tmp,upperdir=layers/tmp,workdir=layers/tmp-work /tmp\n"
     )
     pod = node.start(sys.executable, "-m", "pyvrrp", "pod", "run", **FAST).enters("MASTER").serves()
     assert len(re.findall("WARNING: /etc/keepalived/keepalived.conf cannot be written: Read-only", pod.text)) == 1
