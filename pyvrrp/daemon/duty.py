@@ -81,6 +81,7 @@ class Duty:
             self._on_duty.set()
             return
         self._on_duty.clear()
+        self._withdraw()
         if self._running is not None:
             self._running.cancel()
 
@@ -92,13 +93,18 @@ class Duty:
             Exception: Whatever ended the tracker; may be called again then.
         """
         while True:
+            if self._verdict is not None and self._verdict.up is self._against:  # also if an error ended the check
+                await self._stay_out()
             self._quiet(TrackerResult(self.name, None, OFF_DUTY))
             self.note = OFF_DUTY
-            await self._on_duty.wait()
+            await self._duty()
             self.note = ""
             await self._check()
-            if self._verdict is not None and self._verdict.up is self._against:
-                await self._stay_out()
+
+    async def _duty(self) -> None:
+        """Wait for duty; that may be over before whoever waits for its beginning comes to run."""
+        while not self._on_duty.is_set():
+            await self._on_duty.wait()
 
     async def _check(self) -> None:
         """Check until there is no duty."""
@@ -113,9 +119,15 @@ class Duty:
                 running.result()
         finally:
             self._running = None
-            self._withdraw()
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+            self._withdraw()
+            self._forgive(loop.time())
+
+    def _forgive(self, now: float) -> None:
+        """A check that has held to the end of the duty for as long as the last term starts from the beginning."""
+        if self._good_from is not None and now - self._good_from >= self._hold_s:
+            self._hold_s = 0.0
 
     def _hear(self, report: TrackerReport) -> None:
         if isinstance(report, TrackerNotice):
@@ -167,6 +179,7 @@ class Duty:
         )
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._hold_s):
-                await self._on_duty.wait()
+                await self._duty()
+        self._verdict = None
         if not self._on_duty.is_set():
             self._report(TrackerResult(self.name, None, "no longer counts as failed"))

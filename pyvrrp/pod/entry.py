@@ -46,6 +46,7 @@ def run() -> int:
     from pyvrrp.pod.options import choose_pid_files, options_of_the_node, run_options  # noqa: PLC0415
 
     _say("OpenShift IP Failover starts")
+    environment = dict(os.environ)  # steps 3 and 4: the node's file is read when the variables have been
     words, said = options_of_the_node()
     options, complaints = run_options(words)
     said += [*complaints, *choose_pid_files(options)]
@@ -54,8 +55,8 @@ def run() -> int:
         from pyvrrp.config.openshift import health_of  # noqa: PLC0415
         from pyvrrp.pod.source import PodSource  # noqa: PLC0415
 
-        options.http_health = options.http_health or health_of(os.environ)
-        return PodSource(os.environ, said, levels=options.log_format == "keepalived")
+        options.http_health = options.http_health or health_of(environment)
+        return PodSource(environment, said, levels=options.log_format == "keepalived")
 
     options.late_source = source
     try:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from typing import Final
 
 _MODE: Final = 0o644  # as the old image; what is secret in it the deployment says, too
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OLD: Final = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe must not stop us
 
 
 def write_configuration(path: str, text: str) -> str:
     """
     Write the file in one step, so that no reader sees half of it.
 
-    Where it is mounted alone, and so cannot be replaced, it is written over.
+    Where it is mounted alone, and so cannot be replaced, it is written over. Whoever else may write to the directory
+    can keep us from replacing it, too: so only a plain file without another name is.
 
     Args:
         path: Absolute; its directory is made if need be.
@@ -41,9 +44,19 @@ def write_configuration(path: str, text: str) -> str:
 def _write_over(path: str, octets: bytes) -> bool:
     """Write into the file that is there; answers whether that went well."""
     try:
-        _write(os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC), octets)
+        descriptor = os.open(path, _OLD)
     except OSError:
         return False
+    try:
+        there = os.fstat(descriptor)
+        if not stat.S_ISREG(there.st_mode) or there.st_nlink > 1:
+            return False
+        os.ftruncate(descriptor, 0)
+        _write(os.dup(descriptor), octets)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
     return True
 
 

@@ -4,7 +4,8 @@ The second entry: what the old image's `remove-failover.sh` is, under its name a
 In this order: a daemon of this container is asked to end, and waited for; the firewall table goes if the environment
 asks for it; virtual addresses go. An address is taken away if a dead daemon of ours has written it down, or if it is
 on the environment's list, on the interface, with the prefix length that a router gives it, and no live daemon of this
-container claims it. The node's own address never is. Without variables, as in the documented Job, nothing is done.
+container claims it. The node's own address never is. Without variables, as in the documented Job, nothing is done; and
+where a daemon does not end, it keeps its addresses and the rule by which it hears its peers.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pyvrrp.config.openshift import PodConfiguration, read_environment
 from pyvrrp.daemon import launch
 from pyvrrp.daemon.locks import base_directory, namespace_inode
 from pyvrrp.daemon.options import RunOptions
+from pyvrrp.daemon.pidfile import is_daemon
 from pyvrrp.daemon.runtime import (
     AlreadyRunning,
     LiveDaemon,
@@ -50,12 +52,16 @@ def remove() -> int:
     """
     _say("OpenShift IP Failover is removed")
     rights.take_effect()
+    environment = dict(os.environ)  # the node's file may change ours
     options, _ = run_options(options_of_the_node()[0])
-    pod = read_environment(os.environ, facts(os.environ), lambda _: 0)
+    pod = read_environment(environment, facts(environment), lambda _: 0)
     for complaint in pod.complaints:
         if complaint.dropped or complaint.fatal:
             _say(f"ERROR: {in_words(complaint)}")
-    failures = [error for step in (_end_daemon(options), _forget_rule(pod), _addresses(pod, options)) for error in step]
+    failures = [*_end_daemon(options)]
+    if not _lives(options):
+        failures += _forget_rule(pod)
+    failures += _addresses(pod, options)
     for error in failures:
         _say(f"ERROR: {error}")
     return launch.exit_code(failures[0]) if failures else launch.EXIT_OK
@@ -71,9 +77,12 @@ def _end_daemon(options: RunOptions) -> Iterator[VrrpError]:
         if daemon.pid is None:
             yield VrrpError(f"a daemon runs, and {daemon.path} does not say which: it is not ended")
             return
-        _say(f"Ending the daemon, pid {daemon.pid}")
-        os.kill(daemon.pid, signal.SIGTERM)
-        end = time.monotonic() + END_S
+        # Containers that share the directory need not share process numbers: theirs may be anybody's here.
+        asked = daemon.pid != os.getpid() and is_daemon(daemon.pid)
+        if asked:
+            _say(f"Ending the daemon, pid {daemon.pid}")
+            os.kill(daemon.pid, signal.SIGTERM)
+        end = time.monotonic() + END_S  # also where its number is nobody's any more: then its engine ends just now
         while time.monotonic() < end:
             if _running(name, options) is None:
                 return
@@ -85,12 +94,21 @@ def _end_daemon(options: RunOptions) -> Iterator[VrrpError]:
     except KernelError as error:
         yield error
     else:
-        yield VrrpError(f"the daemon of {base} did not end within {END_S:g} s")
+        why = "" if asked else ": it is no process of this container"
+        yield VrrpError(f"the daemon of {base} did not end within {END_S:g} s{why}")
 
 
 def _running(name: str, options: RunOptions) -> LiveDaemon | None:
     found = survey_daemons(base_directory(options.runtime_dir), namespace_inode()).daemons
     return next((daemon for daemon in found if daemon.name == name), None)
+
+
+def _lives(options: RunOptions) -> bool:
+    """A daemon is there still; one that cannot be looked for has been said."""
+    try:
+        return _running(options.name or NAME, options) is not None
+    except KernelError:
+        return False
 
 
 def _forget_rule(pod: PodConfiguration) -> Iterator[VrrpError]:

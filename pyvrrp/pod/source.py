@@ -101,10 +101,7 @@ class PodSource:
             ConfigError: It forbids a start, most likely because it is strict.
             KernelError: The kernel does not tell what is there.
         """
-        pod = self._read()
-        if pod.refusals:
-            raise ConfigError("\n".join(map(in_words, pod.refusals)))
-        return Parsed(_runnable(pod.configuration))  # `begun` says the complaints
+        return Parsed(_runnable(self._read().configuration))  # `begun` says the complaints
 
     def begun(self, log: Logger) -> None:
         """Say what is mended and lost, write the file, let VRRP in."""
@@ -115,7 +112,12 @@ class PodSource:
             self._allow_vrrp(log)
 
     def again(self, log: Logger) -> Configuration:
-        """Look at the node again; the environment of a process does not change."""
+        """
+        Look at the node again; the environment of a process does not change.
+
+        Raises:
+            ConfigError, KernelError: As `load`.
+        """
         pod = self._read()
         self._settle(log)
         self._tell_read()
@@ -158,6 +160,7 @@ class PodSource:
                     if await reload() and not self._waits():
                         return
                     left_s = AGAIN_S  # it went again, or nothing can be run there; the log says why
+                    await asyncio.sleep(LOOK_S)  # a node may have news all the time
                 await _within(news, left_s)
         finally:
             loop.remove_reader(monitor.fileno())
@@ -178,8 +181,12 @@ class PodSource:
         return name, node.addresses.get(name, ())
 
     def _read(self) -> PodConfiguration:
-        self._pod = read_environment(self._environment, facts(self._environment), self._draws)
-        return self._pod
+        """Raises ConfigError if it forbids a start, and then a reload as well: what ran before runs on."""
+        pod = read_environment(self._environment, facts(self._environment), self._draws)
+        if pod.refusals:
+            raise ConfigError("\n".join(map(in_words, pod.refusals)))
+        self._pod = pod
+        return pod
 
     def _allow_vrrp(self, log: Logger) -> None:
         from pyvrrp.net import firewall  # noqa: PLC0415

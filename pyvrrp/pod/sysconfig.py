@@ -16,6 +16,7 @@ from typing import Final
 _LENGTH_MAX: Final = 1 << 16  # octets of the file; more is not what it should be
 _ASSIGNMENT: Final = re.compile(r"(?P<export>export\s+)?(?P<name>[A-Za-z_]\w*)=(?P<value>.*)", re.ASCII)
 _SHELL: Final = re.compile(r"[$`;&|<>()]")  # what a shell would do something about, outside of single quotes
+_NUL: Final = "\0"  # no variable can hold it
 _SINGLE_QUOTED: Final = re.compile(r"'[^']*'")
 
 
@@ -79,7 +80,7 @@ def parse_sysconfig(text: str, path: str) -> Sysconfig:
 
 def _value(text: str) -> str | None:
     """The value of an assignment; None for what takes a shell."""
-    if _SHELL.search(_SINGLE_QUOTED.sub("", text)):
+    if _NUL in text or _SHELL.search(_SINGLE_QUOTED.sub("", text)):
         return None
     try:
         words = shlex.split(text, comments=True)

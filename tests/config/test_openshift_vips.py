@@ -29,6 +29,17 @@ def remarks(pod: PodConfiguration) -> str:
     return "".join(one.severity[0].upper() for one in pod.complaints if one.place.file == VIPS)
 
 
+def test_the_nodes_own_address_is_no_virtual_one() -> None:
+    """It is left alone, loudly; ids and priorities of the others stay as the other nodes have them."""
+    pod = read("192.0.2.35,192.0.2.36", "", OPENSHIFT_HA_VRRP_ID_OFFSET="0")
+    assert [(group.number, group.vrid, group.addresses) for group in pod.groups] == [(2, 2, ("192.0.2.36",))]
+    assert [one.message for one in pod.complaints if one.dropped] == [
+        "192.0.2.35 is this node's own address and cannot be a virtual one: it would go with a failover"
+    ]
+    exact = read("192.0.2.35", "exact")
+    assert listed(exact) == "192.0.2.35"
+
+
 LONG = " ".join(f"10.1.1.{number}" for number in range(100, 201))
 # What is given; what the old image makes of it; what we do ("=" for the same) in the order of the groups; remarks.
 LISTS = [

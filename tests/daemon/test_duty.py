@@ -255,6 +255,93 @@ def test_a_service_that_worked_as_long_as_the_last_term_begins_anew(monkeypatch:
     node.plays(scene)
 
 
+def test_a_duty_that_ends_before_it_has_begun_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two reports of the engine in one go: the second node would look at the first one's service."""
+    node = Node(Service(up=False), monkeypatch)
+
+    async def scene() -> None:
+        node.duty.serve(on_duty=True)
+        node.duty.serve(on_duty=False)
+        await asyncio.sleep(60)
+        assert (node.service.looks, node.said) == (0, [])
+        node.duty.serve(on_duty=True)
+        await node.until_said("failed as MASTER")
+
+    node.plays(scene)
+
+
+def test_a_duty_that_ends_before_it_has_begun_does_not_end_a_term(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = Node(Service(up=False), monkeypatch)
+
+    async def scene() -> None:
+        node.duty.serve(on_duty=True)
+        failed = await node.until_said("failed as MASTER")
+        await asyncio.sleep(10)
+        node.duty.serve(on_duty=True)
+        node.duty.serve(on_duty=False)
+        assert await node.until_said("no longer") - failed == HOLD_S
+
+    node.plays(scene)
+
+
+def test_a_check_that_holds_to_the_end_of_the_duty_begins_anew_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ended it, a peer with a higher priority perhaps, is no failure."""
+    node = Node(Service(up=False), monkeypatch)
+
+    async def scene() -> None:
+        terms = []
+        for _ in range(2):
+            node.service.up = False
+            node.duty.serve(on_duty=True)
+            failed = await node.until_said("failed as MASTER")
+            terms.append(await node.until_said("no longer") - failed)
+            node.service.up = True
+            node.duty.serve(on_duty=True)
+            await asyncio.sleep(100)
+            node.duty.serve(on_duty=False)
+            await asyncio.sleep(1)
+        assert terms == [HOLD_S, HOLD_S]
+
+    node.plays(scene)
+
+
+def test_a_tracker_that_fails_after_its_verdict_does_not_hold_it_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As its end may meet an error of its own."""
+    node = Node(Service(up=False), monkeypatch)
+    working = node.duty._make
+
+    class Broken:
+        name = "chk"
+
+        def __init__(self, report: Report) -> None:
+            self._tracker = working(report)
+
+        async def run(self) -> None:
+            try:
+                await self._tracker.run()
+            finally:
+                raise RuntimeError("our own fault")
+
+    async def scene() -> None:
+        node.duty._make = Broken
+        first = asyncio.create_task(node.duty.run())
+        await asyncio.sleep(1)
+        node.duty.serve(on_duty=True)
+        await node.until_said("down")
+        with pytest.raises(RuntimeError, match="our own fault"):
+            await first
+        again = asyncio.create_task(node.duty.run())
+        try:
+            failed = await node.until_said("failed as MASTER")
+            assert node.told.up is False
+            assert await node.until_said("no longer") - failed == HOLD_S
+        finally:
+            again.cancel()
+            await asyncio.wait([again])
+
+    play(scene())
+
+
 def test_weights_do_not_forbid_to_serve(monkeypatch: pytest.MonkeyPatch) -> None:
     """A MASTER that lost by a weight, and is needed again before the term is over, is checked again at once."""
     node = Node(Service(up=False), monkeypatch)

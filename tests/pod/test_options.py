@@ -42,6 +42,7 @@ def test_assignments(text: str, variables: dict[str, str]) -> None:
         "A = 1",
         "1A=2",
         "A=$(id)",
+        "A=a\0b",
     ],
 )
 def test_what_takes_a_shell(line: str) -> None:

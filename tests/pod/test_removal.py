@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import signal
+import sys
 
 import pytest
 
@@ -87,3 +89,45 @@ def test_it_ends_with_the_daemon_it_ends(node: Node) -> None:
     assert pod.run(node.program(name="remove-failover.sh")[0], check=False).returncode != 0
     assert pod.wait() == 0
     until(lambda: not node.vips, "addresses go")
+
+
+def test_the_file_of_the_node_is_not_the_environment(node: Node) -> None:
+    """The old image reads it after the variables, and for removal not at all: it is for the daemon's options."""
+    (node.directory / "sysconfig").write_text("OPENSHIFT_HA_VIRTUAL_IPS=10.0.0.200\n")
+    pod = node.start(**ENVIRONMENT).enters("MASTER", 5)
+    assert "10.0.0.100/32" in node.vips
+    assert "10.0.0.200/32" not in node.vips
+    pod.kill()
+    assert removal(node, **ENVIRONMENT).wait() == 0
+    assert node.vips == set()
+
+
+SOON = "import sys; from pyvrrp.pod import removal; removal.END_S = 1.0; sys.exit(removal.remove())"
+"""The second entry with less patience."""
+
+
+def test_a_daemon_that_does_not_end_keeps_what_it_needs(node: Node) -> None:
+    """Its rule as well as its addresses: a node that hears nobody would be MASTER beside another."""
+    pod = node.start(**ENVIRONMENT, NFTABLES_RULE="INPUT").enters("MASTER", 1).serves()
+    pod.send(signal.SIGSTOP)
+    variables = [f"OPENSHIFT_HA_{name}={value}" for name, value in {**ENVIRONMENT, "NFTABLES_RULE": "1"}.items()]
+    done = pod.run("env", *variables, sys.executable, "-c", SOON, check=False)
+    assert done.returncode == 1, done.stdout
+    assert "did not end within 1 s" in done.stdout
+    assert "224.0.0.18 accept" in node.namespace.run(["nft", "list", "table", "inet", "keepalived"])
+    assert "10.0.0.100/32" in node.vips
+    pod.send(signal.SIGCONT)
+    assert pod.wait() == 0  # as it was asked
+
+
+def test_a_number_of_another_container_is_not_signalled(node: Node) -> None:
+    """Containers that share /run do not share process numbers: the daemon's is here somebody else's."""
+    pod = node.start(**ENVIRONMENT).enters("MASTER", 1).serves()
+    script = f"trap 'echo signalled' TERM; {sys.executable} -c '{SOON}'; echo it was $?"
+    done = node.start("sh", "-c", script, **ENVIRONMENT)
+    assert done.wait() == 0
+    assert done.text.endswith("it was 1\n")
+    assert "signalled" not in done.text
+    assert "it is no process of this container" in done.text
+    assert "10.0.0.100/32" in node.vips
+    assert pod.end() == 0

@@ -6,6 +6,7 @@ import asyncio
 import os
 import stat
 from collections.abc import Mapping
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from pyvrrp.config.openshift import NodeFacts
 from pyvrrp.errors import ConfigError, KernelError
 from pyvrrp.net import firewall
+from pyvrrp.net.netlink import client
 from pyvrrp.pod import source
 from pyvrrp.pod.files import write_configuration
 from pyvrrp.pod.source import Draws, PodSource
@@ -91,6 +93,17 @@ def test_strict_refuses() -> None:
     ]
 
 
+def test_strict_refuses_a_reload(monkeypatch: pytest.MonkeyPatch, node: Path) -> None:
+    """The node has changed, and what ran goes on: also what is said of it."""
+    made, lines = begun({"PYVRRP_STRICT": "1"})
+    before, written = made.pod, node.read_text()
+    monkeypatch.setattr(source, "facts", lambda _: replace(NODE, addresses={"eth0": (ip_address("10.0.0.128"),)}))
+    with pytest.raises(ConfigError, match="gives priority 255"):
+        made.again(lines)
+    assert made.pod is before
+    assert node.read_text() == written
+
+
 def test_no_interface_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "facts", lambda _: NodeFacts())
     _, lines = begun({"OPENSHIFT_HA_NETWORK_INTERFACE": ""})
@@ -148,6 +161,55 @@ def test_an_interface_without_an_address_is_given_a_moment(monkeypatch: pytest.M
 
     asyncio.run(scene())
     assert lines.texts[-1].startswith("Interface eth0 (OPENSHIFT_HA_NETWORK_INTERFACE), node address unknown: 1")
+
+
+def test_news_do_not_bring_attempts_about_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing can be run on the interface, every pod that comes or goes on the node makes news."""
+    readable, writable = os.pipe()
+    os.write(writable, b"news")
+
+    class Chatter:
+        """A monitor that always has some."""
+
+        def __init__(self, *, marks: bool) -> None:
+            assert marks
+
+        def fileno(self) -> int:
+            return readable
+
+        def receive(self) -> None: ...
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(client, "Monitor", Chatter)
+    monkeypatch.setattr(source, "LOOK_S", 0.1)
+    monkeypatch.setattr(source, "facts", lambda _: NodeFacts())
+    made, lines = begun({})
+    monkeypatch.setattr(source, "facts", lambda _: NODE)
+    attempts: list[float] = []
+
+    async def scene() -> None:
+        enough = asyncio.Event()
+
+        async def reload() -> bool:
+            made.again(lines)
+            attempts.append(asyncio.get_running_loop().time())
+            if len(attempts) == 4:
+                enough.set()
+            return False
+
+        attending = asyncio.create_task(made.attend(reload))
+        async with asyncio.timeout(30):
+            await enough.wait()
+        attending.cancel()
+        await asyncio.gather(attending, return_exceptions=True)
+
+    try:
+        asyncio.run(scene())
+    finally:
+        os.close(readable)
+        os.close(writable)
+    assert attempts[3] - attempts[0] > 0.25
 
 
 def test_hangup() -> None:
@@ -215,6 +277,27 @@ def test_a_file_that_is_mounted_alone(tmp_path: Path, monkeypatch: pytest.Monkey
     assert write_configuration(str(file), "short") == ""
     assert file.read_text() == "short"
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("kind", ["link", "hard link", "pipe", "directory"])
+def test_nothing_but_a_plain_file_is_written_over(tmp_path: Path, kind: str) -> None:
+    """Whoever may write to the directory can hinder us; he shall not have us write elsewhere, or wait for ever."""
+    other, place = tmp_path / "other", tmp_path / "etc"
+    other.write_text("somebody's")
+    place.mkdir()
+    file = place / "keepalived.conf"
+    (place / f"keepalived.conf.{os.getpid()}").mkdir()  # where the new one would be written
+    match kind:
+        case "link":
+            file.symlink_to(other)
+        case "hard link":
+            file.hardlink_to(other)
+        case "pipe":
+            os.mkfifo(file)
+        case _:
+            file.mkdir()
+    assert write_configuration(str(file), "text") == f"{file} cannot be written: Is a directory"
+    assert other.read_text() == "somebody's"
 
 
 def test_a_file_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

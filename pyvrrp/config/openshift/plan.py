@@ -37,6 +37,7 @@ class Node:
 
     Attributes:
         interface: Its name.
+        address: The node's own, which advertisements come from; None without one.
         slot: The node's place in the election.
         check_name: Check that the instances track, None for none.
         notify: Their notify command, empty for none.
@@ -46,6 +47,7 @@ class Node:
     switches: Switches
     reach: Reach
     interface: str
+    address: IPAddress | None
     slot: int
     check_name: str | None
     notify: str
@@ -117,8 +119,14 @@ def plan_mended(variables: Variables, node: Node, remarks: Remarks) -> Plan:
     states: set[str] = set()
     drew_zero = False
     ids = router_ids(settings.offset, settings.excluded)
-    for number, members in enumerate(arranged, 1):
+    for number, listed in enumerate(arranged, 1):
         vrid = next(ids)
+        members = [address for address in listed if address != node.address]
+        if len(members) < len(listed):
+            remarks.lose(
+                names.VIRTUAL_IPS,
+                f"{node.address} is this node's own address and cannot be a virtual one: it would go with a failover",
+            )
         if not members:
             continue
         election = node.elect(number)

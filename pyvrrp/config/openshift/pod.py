@@ -58,6 +58,7 @@ def read_environment(environment: Mapping[str, str], facts: NodeFacts, draw: Dra
         switches=switches,
         reach=read_reach(variables, own, remarks),
         interface=chosen.name,
+        address=address,
         slot=slot,
         check_name=None if check is None else settings.check_name,
         notify=notify,
