@@ -40,10 +40,11 @@ class KnownGroup:
     parting: asyncio.TimerHandle | None = None
     parted: bool = False
 
-    def take_over(self, before: KnownGroup) -> None:
-        """Go on where the group of that name was before a reload; what is parted then is told anew."""
-        self.state, self.stopped = before.state, before.stopped
-        before.forget_parting()
+    def change(self, group: SyncGroup, settings: GroupSettings) -> None:
+        """Go on under a new configuration; what the engine reported last is true until it reports anew."""
+        self.group, self.settings = group, settings
+        if not settings.may_part:
+            self.forget_parting()
 
     def forget_parting(self) -> None:
         """Whatever it was about to say is not true any more."""

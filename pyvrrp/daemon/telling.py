@@ -107,18 +107,22 @@ class Teller:
         self.notifier.policy = decided.policy or ScriptPolicy()
         by_name = {instance.name: instance for instance in decided.configuration.instances}
         before = {known.settings.key: known for known in self.known.values()}
+        out = {name: known.drained for name, known in self.known.items()}  # the engine goes by names, too
         self.known = {}
         for one in decided.settings:
-            known = self.known[one.name] = Known(by_name[one.name], one, one.router.priority, drained=drained)
+            known = Known(by_name[one.name], one, one.router.priority, drained=out.get(one.name, drained))
+            self.known[one.name] = known
             if (old := before.pop(one.key, None)) is not None:
                 known.state, known.drained, known.stopped = old.state, old.drained, old.stopped
                 if old.settings.router.priority == one.router.priority:
                     known.priority = old.priority
         groups_before, self.groups = self.groups, {}
         for group, settings in zip(decided.groups, decided.command.groups, strict=True):
-            self.groups[group.name] = now = KnownGroup(group, settings)
             if (was := groups_before.pop(group.name, None)) is not None:
-                now.take_over(was)
+                self.groups[group.name] = was
+                was.change(group, settings)
+            else:
+                self.groups[group.name] = KnownGroup(group, settings)
             if not settings.may_part and any(self.known[name].drained for name in settings.members):
                 for name in settings.members:
                     self.known[name].drained = True

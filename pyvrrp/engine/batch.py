@@ -110,6 +110,11 @@ class Batch:
         self._told: list[Report] = []
         self._wishes = _Wishes()
 
+    @property
+    def changing(self) -> bool:
+        """Addresses are to be changed."""
+        return bool(self._wishes.addresses)
+
     def send(self, runner: InstanceRunner, datagrams: Sequence[Datagram], priority: int) -> None:
         """Send these advertisements, which carry that priority."""
         self._sends.append((runner, datagrams, priority))

@@ -88,6 +88,8 @@ class GroupRunner:
         previous, state, parted = self._told[0], self._group.state, self._group.parted
         if parted and previous is not State.INITIALIZE and not self.settings.may_part:
             state = previous  # a member that has just joined is not so far yet
+        elif state is State.INITIALIZE and previous is not state and not self.settings.may_part and self._waits():
+            state = State.BACKUP  # nor is that a start of the others
         if (state, parted) == self._told:
             return
         if state is not previous:
@@ -101,6 +103,10 @@ class GroupRunner:
         return GroupStatus(
             self.settings.name, self.settings.members, state, self._since_us, parted, self.settings.may_part
         )
+
+    def _waits(self) -> bool:
+        """A member listens, whatever the others do."""
+        return any(runner.router.state is State.BACKUP for runner in self.runners.values())
 
     def _carry_out(self, now_us: int, batch: Batch) -> None:
         if self._at_work:

@@ -110,6 +110,7 @@ class InstanceRunner:
         "_native",
         "_over",
         "_plan",
+        "_pruned",
         "_refused",
         "_restart",
         "_retry_us",
@@ -157,6 +158,7 @@ class InstanceRunner:
         self._datagrams: dict[int, tuple[Datagram, ...]] = {}
         self._frames: dict[int, tuple[VirtualAddress, Link, Frame]] = {}
         self.prepared = False
+        self._pruned = False  # a reload took addresses away, of which announcements may be under way
         self._addresses = (*settings.vips, *settings.excluded)
         self._keep_addresses = False
         # An owner's addresses that were there before: not ours to remove.
@@ -430,6 +432,11 @@ class InstanceRunner:
         self.settings = settings
         self.router.settings = settings.router
         self._datagrams.clear()
+        ours = frozenset(self._addresses)
+        if not ours.issuperset(old_addresses):
+            self._pruned = self.router.state is State.MASTER
+            gone = {octets for address, _, (_, _, octets) in self._frames.values() if address not in ours}
+            self._announcer.forget(self, gone)
         self._frames.clear()
         self.prepared = False
         if self.listener is not None:
@@ -457,6 +464,11 @@ class InstanceRunner:
 
     def announce(self, rounds: int, addresses: Sequence[VirtualAddress], now_us: int) -> None:
         """Put announcements on the wire, or into the queue where they are paced."""
+        if self.router.handing_over:
+            return  # the successor announces them
+        if self._pruned:
+            ours = frozenset(self._addresses)
+            addresses = [address for address in addresses if address in ours]
         frames = []
         for address in addresses:
             if self._refused and address in self._refused:
@@ -582,7 +594,7 @@ class InstanceRunner:
     def _remark(self, action: Remark, _now_us: int, batch: Batch) -> None:
         if action.note is Note.PRIORITY:
             self.prepared = False
-        if action.note is Note.OVERSLEPT:
+        if action.note is Note.OVERSLEPT or action.note is Note.HANDOVER:
             self._be_quiet()  # what it announced now might be another's
         batch.report(Remarked(self.settings.name, action))
 
@@ -645,6 +657,7 @@ class InstanceRunner:
 
     def _be_quiet(self) -> None:
         self.reign += 1
+        self._pruned = False
         self._plan.stop()
         self._announcer.forget(self)
 

@@ -258,8 +258,8 @@ class Listener:
             self._patience_us = min(bracket.next_us(self.sock) for bracket in self._bracketed())
         return self._patience_us
 
-    def wake_overdue(self, now_us: int, batch: Batch) -> None:
-        """Wake those of the armed whose master is silent."""
+    def overdue(self, now_us: int) -> list[InstanceRunner]:
+        """Those of the armed whose master is silent: they are to be woken."""
         overdue = []
         for bracket in self._bracketed():
             if bracket.next_us(self.sock) > now_us:
@@ -276,8 +276,7 @@ class Listener:
                     deadlines.append(deadline_us)
             bracket.floor_us = min(deadlines, default=0)
         self._patience_us = None
-        for runner in overdue:
-            runner.wake(now_us, batch)
+        return overdue
 
     def _bracketed(self) -> list[_Bracket]:
         if self._brackets is None:

@@ -75,10 +75,10 @@ and to read them would hold up the thread that installs.
 """
 
 NEAR_US: Final = 1_000
-"""A take-over that is so near is not held up by news."""
+"""A take-over that is so near is not held up by looking at addresses again, of which the kernel has news."""
 
 WOKEN_MAX: Final = 64
-"""After so many instances were woken their wishes are carried out, while the others are woken."""
+"""After so many instances were woken the addresses they want are handed over, while the others are woken."""
 
 DRAINS_MAX: Final = 8
 """
@@ -122,7 +122,7 @@ class Engine:
         self._survey_again = False
         self._link_news: list[LinkChanged | LinkRemoved] = []  # since the survey began
         self._news_us: int | None = None  # when to read news; None: as they come
-        self._patient_us: int | None = None  # until then they are left unread, for a take-over is near
+        self._patient_us: int | None = None  # when to look at addresses; sooner if no take-over is near
         self._served: frozenset[tuple[str, IPAddress | None]] = frozenset()
         self._past_counters: dict[str, Counter[str]] = {}  # of sockets that are closed, by interface
         self._told_refusals: set[str] = set()
@@ -171,7 +171,10 @@ class Engine:
         if self.stopped:
             return None
         if self._may_have_news(now_us, ready):
-            self._hear_news(now_us)
+            self._hear_news(now_us, hurried=ready is not None and self._backup_is_due(now_us + NEAR_US))
+        if self._patient_us is not None and (now_us >= self._patient_us or not self._backup_is_due(now_us + NEAR_US)):
+            self._patient_us = None
+            self._survey(now_us)
         complete = self._drain(now_us, ready)
         now_us = self._system.now_us()
         if ready is not None and complete and self._backup_is_due(now_us):
@@ -348,12 +351,12 @@ class Engine:
             min((one.router.advertisement_interval_us for one in command.instances), default=LENIENT_INTERVAL_US),
             sum(len(one.vips) + len(one.excluded) for one in command.instances),
         )
-        drained = {runner.settings.name for runner in old.values() if runner.drained}
+        drained = {runner.settings.name: runner.drained for runner in old.values()}
         for settings in command.instances:
             runner = old.pop(settings.key, None)
             if runner is None:
                 runner = InstanceRunner(settings, self._inventory, self._announcer, now_us, self._ticks)
-                runner.drained = self._drain_new or settings.name in drained
+                runner.drained = drained.get(settings.name, self._drain_new)
             elif runner.settings != settings:
                 runner.update(settings, now_us, self._batch)
             kept[settings.name] = runner
@@ -446,17 +449,10 @@ class Engine:
     def _may_have_news(self, now_us: int, ready: Collection[int] | None) -> bool:
         if self._news_us is not None:
             return now_us >= self._news_us or not self._applier.busy
-        if ready is None:
-            return True
-        if self._monitor.fileno() not in ready:
-            return False
-        if not self._backup_is_due(now_us + NEAR_US):
-            self._patient_us = None
-        elif self._patient_us is None:  # a take-over comes first, and another may be near then, but not for ever
-            self._patient_us = now_us + NEWS_US
-        return self._patient_us is None or now_us >= self._patient_us
+        return ready is None or self._monitor.fileno() in ready
 
-    def _hear_news(self, now_us: int) -> None:
+    def _hear_news(self, now_us: int, *, hurried: bool) -> None:
+        """Links are looked at now; addresses too, unless somebody is in a hurry to take over."""
         try:
             news = self._monitor.receive()
         except KernelError as error:
@@ -475,11 +471,17 @@ class Engine:
                 case AddressRemoved(gone):
                     again = True
                     self._doubt_sockets(gone)
-                case AddressAdded() | Resynchronise():
+                case AddressAdded():
                     again = True
-        if again:  # the kernel is the truth: a batch of news may tell of addresses that came and went
+                case Resynchronise():
+                    again = True
+                    hurried = False  # of links, too
+        if again and hurried:  # another take-over may be near after this one, but not for ever
+            self._patient_us = self._patient_us or now_us + NEWS_US
+        elif again:  # the kernel is the truth: a batch of news may tell of addresses that came and went
+            self._patient_us = None
             self._survey(now_us)
-        if linked and (self._surveying or not again):
+        if linked and (self._surveying or hurried or not again):
             self._look(now_us)
 
     def _doubt_sockets(self, gone: AssignedAddress) -> None:
@@ -605,11 +607,13 @@ class Engine:
         )
 
     def _wake_due(self, now_us: int) -> None:
-        batch = self._batch
         for listener in self._listeners.values():
             patience_us = listener.patience_us
             if patience_us is not None and now_us >= patience_us:
-                listener.wake_overdue(now_us, batch)
+                for woken, runner in enumerate(listener.overdue(now_us), 1):
+                    runner.wake(now_us, self._batch)
+                    if not woken % WOKEN_MAX:
+                        self._hand_over(now_us)
                 if listener.changed:
                     listener.changed = False
                     self._next_scan_us = now_us
@@ -618,6 +622,11 @@ class Engine:
         if self._leaving and not self._applier.busy:
             self._leaving = [runner for runner in self._leaving if runner.next_deadline_us is not None]
         self._next_scan_us = self._scan(now_us)
+
+    def _hand_over(self, now_us: int) -> None:
+        """Have addresses changed while others are woken; advertisements alone go together."""
+        if self._batch.changing:
+            self._batch.carry_out(self._system, now_us, self._report)
 
     def _scan(self, now_us: int | None) -> int | None:
         """The earliest deadline of an instance that is not armed, once those due at *now_us* are woken."""
@@ -631,14 +640,15 @@ class Engine:
                 at_us = runner.next_deadline_us
                 woken += 1
                 if not woken % WOKEN_MAX:
-                    self._batch.carry_out(self._system, now_us, self._report)
+                    self._hand_over(now_us)
             if at_us is not None and (earliest_us is None or at_us < earliest_us):
                 earliest_us = at_us
                 self._backup_next = runner.router.state is State.BACKUP
         return earliest_us
 
     def _next_deadline_us(self) -> int | None:
-        others = [self._announcer.next_deadline_us, self._reopen_us, self._next_audit_us, self._news_us]
+        others = [self._announcer.next_deadline_us, self._reopen_us, self._next_audit_us]
+        others += (self._news_us, self._patient_us)
         patience_us: int | None = None
         for listener in self._listeners.values():
             others += (listener.next_poll_us, listener.complaints.next_deadline_us)

@@ -307,12 +307,14 @@ class SyncGroup:
 
     def _is_first_choice(self) -> bool:
         """Whether it is better than the others in the first member that heard one; all nodes see the same there."""
-        order = sorted(self.routers.items(), key=lambda item: (item[1].settings.vrid, item[1].settings.family))
-        for name, router in order:
-            best = self._best.get(name)
-            if best is not None:
-                return (router.effective_priority, int(router.primary)) > best.rank
-        return False
+        # Somebody was heard: there would be nobody to disagree with.
+        name = min(self._best, key=self._place)
+        router = self.routers[name]
+        return (router.effective_priority, int(router.primary)) > self._best[name].rank
+
+    def _place(self, member: str) -> tuple[int, int]:
+        settings = self.routers[member].settings
+        return settings.vrid, settings.family
 
     def _hear(self, member: str, heard: _Heard) -> None:
         self._heard[member] = heard

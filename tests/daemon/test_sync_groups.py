@@ -319,6 +319,29 @@ def test_who_joins_a_drained_group_is_drained() -> None:
     play(stage.world, scene())
 
 
+def test_who_is_drained_stays_so_as_another_virtual_router(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine knows it by its name then, and so does control: a new engine is told."""
+    stage = GroupStage()
+
+    async def scene() -> None:
+        async with stage.serving():
+            await stage.entered("MASTER", 2)
+            await stage.supervisor._draining.drain(["VI_2"], undo=False, wait=True)
+            other = [instance(name=f"VI_{n}", vrid=60 + n, vips=[f"192.0.2.10{n}/24"]) for n in (1, 2)]
+            stage.configuration = parsed("".join(other) + group())
+            assert await stage.supervisor.reload()
+            break_next(stage.system, "now_us", monkeypatch)
+            await eventually(lambda: stage.log.has("the engine failed"), "it fails")
+            await asyncio.sleep(5)  # of virtual time
+            status = await stage.supervisor.status()
+            assert [(one["vrid"], one["state"], one["drained"]) for one in status["instances"]] == [
+                (61, "INITIALIZE", True),
+                (62, "INITIALIZE", True),
+            ]
+
+    play(stage.world, scene())
+
+
 def test_a_new_engine_knows_the_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     stage = GroupStage()
 
@@ -383,6 +406,30 @@ def test_halves_that_part_for_a_moment_are_not_worth_a_line() -> None:
 
     play(stage.world, scene())
     assert not [text for text in stage.said() if "Syncing" not in text]
+
+
+def test_a_reload_neither_hides_nor_forgets_that_halves_have_parted() -> None:
+    """Before it is said, and between that and their meeting."""
+    stage = GroupStage(configuration=halves())
+
+    async def reload_while(better: float) -> None:
+        """Hear a better one that runs the first half only, over a reload that changes nothing."""
+        for number in range(round(better / 0.02)):
+            stage.hear(200)
+            await asyncio.sleep(0.02)  # of virtual time
+            if number == 3:
+                assert await stage.supervisor.reload()
+
+    async def scene() -> None:
+        async with stage.serving():
+            await stage.entered("MASTER", 2)
+            await reload_while(better=0.8)
+            assert stage.log.has("each is elected alone")
+            assert await stage.supervisor.reload()
+            await eventually(lambda: stage.log.has("move together again"), "it is over")
+
+    play(stage.world, scene())
+    assert len([text for text in stage.said() if "Syncing" not in text]) == 2
 
 
 # The real daemon

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import errno
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pytest
 
 from pyvrrp.engine.announcer import Announcer, Frame
-from pyvrrp.engine.streams import KernelFailed, RaiseFault, Report
+from pyvrrp.engine.streams import Drain, KernelFailed, RaiseFault, Report
 from pyvrrp.errors import KernelError
 from pyvrrp.net.simulated import World
 from pyvrrp.protocol.announcing import AnnouncementSettings
-from tests.engine.worlds import QUIET, SimulatedHost, SimulatedLan, advertisement, settings
+from pyvrrp.protocol.states import State
+from tests.engine.worlds import QUIET, VIP, SimulatedHost, SimulatedLan, advertisement, settings
+
+OTHER = "192.0.2.101/24"
+
+CONSTANTLY = AnnouncementSettings(refresh_us=1_000, delay_us=1_000)
+"""Whoever is not told to be silent announces without a pause."""
 
 
 class Wire:
@@ -87,6 +94,64 @@ def test_paced_by_interface_and_family(wire: Wire) -> None:
     assert wire.sent == [(0, 1, b"a"), (0, 1, b"c"), (0, 2, b"e")]
     wire.run(1000)
     assert wire.sent[3:] == [(30, 1, b"d"), (100, 1, b"b")]
+
+
+def test_paced_repetitions_wait_for_the_first_time_of_others(wire: Wire) -> None:
+    """More may come after `flush`, and paced ones take long: nobody waits behind what has been heard."""
+    wire.announcer.send("one", [(1, 4, b"a"), (1, 4, b"b")], 2, arp_interval_us=100, na_interval_us=0, now_us=0)
+    wire.announcer.flush(repeat=False)
+    wire.run(500)  # all that may go has gone, and the pause is over
+    wire.announcer.send("one", [(1, 4, b"a")], 2, arp_interval_us=100, na_interval_us=0, now_us=500)  # still to come
+    wire.announcer.send("other", [(1, 4, b"c")], 3, arp_interval_us=100, na_interval_us=0, now_us=500)
+    wire.announcer.flush()
+    wire.run(2000)
+    assert [frame for _, _, frame in wire.sent] == [b"a", b"b", b"c", b"a", b"b", b"c", b"c"]
+    times = [at for at, _, _ in wire.sent]
+    assert all(later - at >= 100 for at, later in itertools.pairwise(times))
+    assert wire.announcer.next_deadline_us is None
+
+
+def test_paced_repetitions_after_a_pause_that_is_over(wire: Wire) -> None:
+    wire.announcer.send("one", [(1, 4, b"a")], 2, arp_interval_us=100, na_interval_us=0, now_us=0)
+    wire.announcer.flush(repeat=False)
+    wire.now_us = 500
+    wire.announcer.wake(500)
+    wire.announcer.flush()
+    assert wire.announcer.next_deadline_us is not None
+    wire.announcer.wake(500)
+    assert wire.sent == [(0, 1, b"a"), (500, 1, b"a")]
+
+
+def test_paced_repetitions_of_a_reign_that_is_over(wire: Wire) -> None:
+    wire.announcer.send("one", [(1, 4, b"a")], 3, arp_interval_us=100, na_interval_us=0, now_us=0)
+    wire.announcer.send("other", [(1, 4, b"b")], 1, arp_interval_us=100, na_interval_us=0, now_us=0)
+    wire.announcer.flush(repeat=False)
+    wire.announcer.forget("one")
+    wire.announcer.flush()
+    wire.run(1000)
+    assert [frame for _, _, frame in wire.sent] == [b"a", b"b"]
+
+
+def test_a_paced_one_does_not_let_repetitions_go(wire: Wire) -> None:
+    wire.announcer.send("one", [(1, 4, b"a")], 2, arp_interval_us=0, na_interval_us=0, now_us=0)
+    wire.announcer.send("other", [(1, 4, b"b"), (1, 4, b"c")], 1, arp_interval_us=100, na_interval_us=0, now_us=0)
+    wire.announcer.flush(repeat=False)
+    wire.run(100)
+    assert [frame for _, _, frame in wire.sent] == [b"a", b"b", b"c"]
+    wire.announcer.flush()
+    assert wire.sent[-1] == (100, 1, b"a")
+
+
+def test_single_frames_are_forgotten(wire: Wire) -> None:
+    for gap_us in (0, 100):
+        wire.announcer.send("one", [(1, 4, b"a"), (1, 4, b"b")], 2, arp_interval_us=gap_us, na_interval_us=0, now_us=0)
+    wire.announcer.send("other", [(1, 4, b"b")], 1, arp_interval_us=100, na_interval_us=0, now_us=0)
+    wire.announcer.flush(repeat=False)
+    wire.sent.clear()
+    wire.announcer.forget("one", {b"b"})
+    wire.announcer.flush()
+    wire.run(1000)
+    assert [frame for _, _, frame in wire.sent] == [b"a", b"b", b"a"]
 
 
 def test_the_pause_holds_between_bursts_and_after_a_late_wake_up(wire: Wire) -> None:
@@ -176,6 +241,36 @@ def test_after_a_lower_priority(simulated: SimulatedLan) -> None:
     made.wake()
     simulated.rest(5)
     assert made.announced() == ["192.0.2.100"] * 4
+
+
+@pytest.mark.parametrize("announcements", [AnnouncementSettings(repeat=9, arp_interval_us=2_000), CONSTANTLY])
+def test_silent_while_it_hands_over(simulated: SimulatedLan, announcements: AnnouncementSettings) -> None:
+    """The neighbours are to believe the successor, who announces itself while the old one serves on."""
+    made = serving(simulated, announcements, 0)
+    made.forget()
+    made.command(Drain(None))
+    simulated.rest(0.05)
+    made.kernel.sockets[0].put(advertisement("192.0.2.9", 50))
+    made.delete_address(VIP)
+    made.wake()
+    simulated.rest(0.005)
+    assert made.state() is State.MASTER
+    simulated.rest(1)
+    assert made.moves() == ["BACKUP", "MASTER", "INITIALIZE"]
+    assert made.announced() == []
+
+
+@pytest.mark.parametrize("arp_interval_us", [0, 100_000])
+def test_an_address_that_a_reload_takes_away(simulated: SimulatedLan, arp_interval_us: int) -> None:
+    announcements = AnnouncementSettings(delay_us=0, repeat=3, arp_interval_us=arp_interval_us)
+    made = simulated.host("a", "192.0.2.1/24")
+    made.configure(settings(vips=[VIP, OTHER], announcements=announcements))
+    simulated.until(made.is_master, "master")
+    made.configure(settings(announcements=announcements))
+    simulated.rest(0)
+    made.forget()
+    simulated.rest(2)
+    assert made.announced() == ["192.0.2.100"] * (2 if arp_interval_us else 0)
 
 
 def test_a_burst_ends_with_the_reign(simulated: SimulatedLan) -> None:

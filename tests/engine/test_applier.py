@@ -8,6 +8,7 @@ import select
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from pyvrrp.net.linux import LinuxSystem
 from pyvrrp.net.simulated import SimulatedSystem
 from pyvrrp.net.system import VirtualAddress
 from pyvrrp.protocol.states import State
-from tests.engine.worlds import VIP, RealLan, SimulatedHost, SimulatedLan, advertisement, settings, vip
+from tests.engine.worlds import QUIET, VIP, RealLan, SimulatedHost, SimulatedLan, advertisement, settings, vip
 from tests.netns import PATIENCE_S
 
 SHORT_US = 10_000
@@ -190,6 +191,23 @@ class TestStalled:
         gate.open()
         finish(a)
         assert done == [{"192.0.2.1/24"}, {"192.0.2.1/24", VIP}]
+
+    @pytest.mark.parametrize("arp_interval_us", [0, 1_000])
+    def test_many_of_which_a_reload_takes_some_away(
+        self, simulated: SimulatedLan, a: SimulatedHost, gate: Gate, arp_interval_us: int
+    ) -> None:
+        """What is in flight for them comes to nothing, and the others have all their turns."""
+        texts = [f"10.9.0.{n}/32" for n in range(1, 151)]
+        announcements = replace(QUIET, repeat=2, arp_interval_us=arp_interval_us)
+        stalled(simulated, a, gate, vips=texts, announcements=announcements)
+        a.configure(settings(vips=texts[1:-1], announcements=announcements, interval_us=SHORT_US))
+        a.step()
+        gate.open()
+        finish(a)
+        simulated.rest(1)
+        assert a.addresses() == {"192.0.2.1/24", *texts[1:-1]}
+        assert a.announced() == [text.removesuffix("/32") for text in texts[1:-1]] * 2
+        assert a.moves() == ["BACKUP", "MASTER"]
 
     def test_links_are_heard_of(self, simulated: SimulatedLan, a: SimulatedHost, gate: Gate) -> None:
         """An interface that goes down ends the reign, however long the kernel takes."""

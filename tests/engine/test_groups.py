@@ -288,6 +288,28 @@ def test_a_member_that_joins_waits_for_whoever_may_serve(site: Site) -> None:
     assert set(b.states) == {State.BACKUP}
 
 
+def test_who_joins_before_its_first_result_is_in_moves_nobody(site: Site) -> None:
+    """A group that has started does not start again; that it yields meanwhile is told at once."""
+    site["a"].run(150)
+    site["b"].run(100)
+    site.run(10)
+    a, b = site["a"], site["b"]
+    a.command(configure(member(1, 150), member(2, 150, awaited=["x"])))
+    b.command(configure(member(1, 100), member(2, 100, awaited=["x"])))
+    site.run(11)
+    assert a.states == [State.MASTER, State.INITIALIZE]
+    assert b.states == [State.BACKUP, State.INITIALIZE]
+    assert [move for move in b.moves() if move[1] == "G"] == [(0.0, "G", "BACKUP")]
+    a.command(RaiseFault("V1", "web", "web failed"), ClearFault("V1", "web"))
+    site.run(12)
+    assert [state for at_s, name, state in a.moves(11) if name == "G"] == ["FAULT", "BACKUP"]
+    a.command(ClearFault("V2", "x"))
+    b.command(ClearFault("V2", "x"))
+    site.run(20)
+    assert a.is_master()
+    assert [move for move in b.moves() if move[1] == "G"] == [(0.0, "G", "BACKUP")]
+
+
 def test_a_member_that_leaves_ends_alone(site: Site) -> None:
     site.pair()
     site["a"].run(150)
@@ -389,6 +411,22 @@ def test_who_joins_a_drained_group_stays_out_with_it(site: Site) -> None:
     assert a.states == [State.INITIALIZE, State.INITIALIZE]
     a.command(Resume("V2"))
     site.run(40)
+    assert a.is_master()
+
+
+def test_who_was_called_back_stays_in_as_another_virtual_router(site: Site) -> None:
+    """All were drained, one group takes part again: that it has another VRID is no reason to leave."""
+    a = site["a"]
+    a.run(150, 150)
+    site.run(10)
+    a.command(Drain(None))
+    site.run(12)
+    a.command(Resume("V1"))
+    site.run(20)
+    assert a.is_master()
+    other = member(2, 150)
+    a.command(configure(member(1, 150), replace(other, router=replace(other.router, vrid=77))))
+    site.run(30)
     assert a.is_master()
 
 

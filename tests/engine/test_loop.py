@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import ip_address, ip_interface
 
 import pytest
 
-from pyvrrp.engine.loop import AUDIT_US, DRAINS_MAX, REOPEN_US, Engine
+from pyvrrp.engine.loop import AUDIT_US, DRAINS_MAX, NEAR_US, NEWS_US, REOPEN_US, Engine
 from pyvrrp.engine.streams import (
     Ask,
     ClearFault,
@@ -697,6 +698,91 @@ class TestKernel:
         a.step()
         assert a.is_master()
         assert a.status_of().counters["own-source"] == 1
+
+
+class TestNear:
+    """A master may be declared silent in a moment, and the kernel has news."""
+
+    @pytest.fixture
+    def deadline_us(self, simulated: SimulatedLan, a: SimulatedHost) -> int:
+        a.configure(settings())
+        simulated.rest(0.001)
+        at_us = a.engine.next_router_deadline_us
+        assert at_us is not None
+        simulated.world.run(at_us - NEAR_US // 2)
+        a.kernel.frozen = True
+        return at_us
+
+    @staticmethod
+    def step(a: SimulatedHost, *, news: bool) -> int:
+        """A wake-up as in the engine's own process, which knows what can be read."""
+        at_us = a.engine.step([a.engine._monitor.fileno()] if news else [])
+        assert at_us is not None
+        return at_us
+
+    def test_a_dead_link_is_heard_of_before(self, simulated: SimulatedLan, a: SimulatedHost, deadline_us: int) -> None:
+        a.add_address("192.0.2.7/24")
+        a.set_link(up=False)
+        self.step(a, news=True)
+        assert a.state() is State.FAULT
+        simulated.world.run(deadline_us)
+        self.step(a, news=False)
+        assert a.moves() == ["BACKUP", "FAULT"]
+        assert a.sent() == []
+
+    def test_so_it_is_if_news_were_lost(self, simulated: SimulatedLan, a: SimulatedHost, deadline_us: int) -> None:
+        """Nobody knows then what of: it may be the link."""
+        a.set_link(up=False)
+        a.kernel.monitors[0].queue[:] = [Resynchronise()]
+        self.step(a, news=True)
+        simulated.world.run(deadline_us)
+        self.step(a, news=False)
+        assert a.moves() == ["BACKUP", "FAULT"]
+
+    def test_addresses_are_asked_for_afterwards(
+        self, simulated: SimulatedLan, a: SimulatedHost, deadline_us: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It takes over first; and what comes then is no reason to be awake all the time."""
+        asked: list[int] = []
+        real = a.kernel.addresses
+
+        def addresses() -> Sequence[AssignedAddress]:
+            asked.append(a.world.now_us)
+            return real()
+
+        monkeypatch.setattr(a.kernel, "addresses", addresses)
+        a.add_address("192.0.2.7/24")
+        assert self.step(a, news=True) == deadline_us
+        a.add_address("192.0.2.8/24")
+        assert self.step(a, news=True) == deadline_us
+        simulated.world.run(deadline_us)
+        assert asked == []
+        self.step(a, news=False)
+        assert a.moves() == ["BACKUP", "MASTER"]
+        assert asked == []
+        assert self.step(a, news=False) > deadline_us
+        assert asked == [deadline_us]
+
+    def test_not_for_ever(
+        self, simulated: SimulatedLan, a: SimulatedHost, deadline_us: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """There may be a take-over near all the time: addresses are looked at all the same."""
+        assert simulated.world.now_us < deadline_us
+        monkeypatch.setattr(a.engine, "_backup_is_due", lambda _: True)
+        monkeypatch.setattr(a.engine, "_wake_due", lambda _: None)
+        now_us = simulated.world.now_us
+        a.delete_address("192.0.2.1/24")
+        for after_us in range(0, NEWS_US, 1_000):
+            simulated.world.run(now_us + after_us)
+            a.add_address(f"192.0.2.{50 + after_us // 1000}/32")
+            self.step(a, news=True)
+            assert a.state() is State.BACKUP
+            assert a.engine._next_deadline_us() == min(deadline_us, now_us + NEWS_US)
+        for number in range(50, 50 + NEWS_US // 1_000):
+            a.delete_address(f"192.0.2.{number}/32")
+        simulated.world.run(now_us + NEWS_US)
+        self.step(a, news=False)
+        assert a.moves() == ["BACKUP", "FAULT"]
 
 
 class TestLate:
