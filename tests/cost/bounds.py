@@ -46,7 +46,7 @@ BOUNDS: Final[Mapping[str, Bound]] = {
     "system calls, 1,000 received one by one, ebpf": Bound(200, 31),
     "system calls, 1,000 received one by one, split": Bound(4_500, 3_021),
     "system calls, 1,000 received one by one, off": Bound(3_000, 1_998),
-    "system calls, 1,000 sent by 255 routers": Bound(30, 8),
+    "system calls, 1,000 sent by 255 routers": Bound(20, 8),
     "system calls, take-over of 250 addresses": Bound(500, 311),
     # Python calls in `Engine.step`, on real sockets. How often split looks depends on how long 1,000 take to send.
     "calls, 1,000 received one by one, ebpf": Bound(250, 0),
