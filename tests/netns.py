@@ -23,6 +23,7 @@ import ctypes
 import ipaddress
 import json
 import os
+import re
 import select
 import shutil
 import socket
@@ -106,7 +107,7 @@ def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     return results[0]
 
 
-def until(condition: Callable[[], T], what: str, patience_s: float = PATIENCE_S) -> T:
+def until(condition: Callable[[], T], what: str, patience_s: float = PATIENCE_S, *, pause_s: float = 0.01) -> T:
     """Wait until *condition* answers something true, and return that."""
     end = time.monotonic() + patience_s
     while True:
@@ -115,7 +116,23 @@ def until(condition: Callable[[], T], what: str, patience_s: float = PATIENCE_S)
             return result
         if time.monotonic() > end:
             raise AssertionError(f"{what}: did not come within {patience_s} s")
-        time.sleep(0.01)
+        time.sleep(pause_s)
+
+
+def says(process: subprocess.Popen[Any], text: Callable[[], str], pattern: str, count: int, name: str) -> None:
+    """Wait until the output of a program has that so many times; it must not end before."""
+
+    def said() -> bool:
+        if len(re.findall(pattern, text())) >= count:
+            return True
+        assert process.poll() is None, f"ended with {process.returncode}:\n{text()}"
+        return False
+
+    try:
+        until(said, f"{name} says {pattern}")
+    except AssertionError as error:
+        error.add_note(text())
+        raise
 
 
 class Namespace:

@@ -336,19 +336,6 @@ def command_trouble(command: Command, policy: ScriptPolicy) -> str | None:
     return None
 
 
-def reset_signals() -> None:
-    """
-    Undo what our own parent left to us and children would inherit: blocked and ignored signals.
-
-    For a daemon's start, before it installs handlers. With SIGCHLD ignored no child's exit status could be learnt.
-    """
-    for number in signal.valid_signals():
-        # Python ignores these two itself, and gives them back to children by itself.
-        if number not in {signal.SIGPIPE, signal.SIGXFSZ} and signal.getsignal(number) == signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
 _watched: Final[set[int]] = set()
 
 
@@ -522,8 +509,8 @@ def start(
     Start a program.
 
     It gets its own process group, /dev/null as standard input, no other descriptor of ours, our environment, and no
-    supplementary group when its user is another. It would inherit blocked and ignored signals: `reset_signals` once at
-    the daemon's start, and no SIG_IGN afterwards, see to it that there are none.
+    supplementary group when its user is another. It would inherit blocked and ignored signals: that
+    there are none is the affair of the daemon's start (`daemonise.reset_signals`), and of no SIG_IGN afterwards.
 
     Args:
         command: The program, its words and its user.

@@ -18,7 +18,7 @@ import pytest
 
 from pyvrrp.daemon.asking import find, request
 from pyvrrp.net.simulated import World
-from tests.netns import PATIENCE_S, Capture, Network, network, process_tree, until
+from tests.netns import PATIENCE_S, Capture, Network, network, process_tree, says
 
 __all__ = ["network"]
 
@@ -95,18 +95,7 @@ class Daemon:
 
     def says(self, pattern: str, count: int = 1) -> Self:
         """Wait until its output has that so many times."""
-
-        def said() -> bool:
-            if len(re.findall(pattern, self.text)) >= count:
-                return True
-            assert self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.text}"
-            return False
-
-        try:
-            until(said, f"{self.name} says {pattern}")
-        except AssertionError as error:
-            error.add_note(self.text)
-            raise
+        says(self.process, lambda: self.text, pattern, count, self.name)
         return self
 
     def enters(self, state: str, name: str = "VI_1", count: int = 1) -> Self:

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from pyvrrp.daemon.daemonise import Readiness, daemonise
+from pyvrrp.daemon.daemonise import Readiness, daemonise, reset_signals
 from pyvrrp.errors import UsageError
 
 HEAD = """
@@ -214,3 +215,26 @@ class TestForeground:
         readiness.ready()
         readiness.failed(1, "unheard")
         readiness.close()
+
+
+def test_signals_left_by_our_parent_are_undone() -> None:
+    """SIGCHLD ignored would lose every exit status."""
+    program = textwrap.dedent("""
+        import signal
+        from pyvrrp.daemon.daemonise import reset_signals
+        reset_signals()
+        assert signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+        assert signal.getsignal(signal.SIGPIPE) == signal.SIG_IGN
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
+    """)
+    parent = textwrap.dedent("""
+        import os, signal, sys
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        os.execv(sys.executable, [sys.executable, "-c", sys.argv[1]])
+    """)
+    done = subprocess.run([sys.executable, "-c", parent, program], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert callable(reset_signals)

@@ -136,17 +136,23 @@ def priorities() -> st.SearchStrategy[dict[str, list[int]]]:
     )
 
 
-@STORIES
-@given(priorities(), st.sampled_from(list(ReceivePath)), st.sampled_from([0, 100, 20_000]), steps(ROUGH))
-def test_when_it_is_quiet_one_node_serves_all(
-    chosen: dict[str, list[int]], path: ReceivePath, delay_us: int, happenings: list[Step]
-) -> None:
+def told_to_its_end(chosen: dict[str, list[int]], path: ReceivePath, delay_us: int, happenings: list[Step]) -> Story:
+    """A story after all its happenings, with everything mended, once it is quiet."""
     story = Story(chosen, path, delay_us)
     for step in happenings:
         story.take(step)
     story.mend_all()
     story.site.rest(QUIET_S)
     story.check_quiet()
+    return story
+
+
+@STORIES
+@given(priorities(), st.sampled_from(list(ReceivePath)), st.sampled_from([0, 100, 20_000]), steps(ROUGH))
+def test_when_it_is_quiet_one_node_serves_all(
+    chosen: dict[str, list[int]], path: ReceivePath, delay_us: int, happenings: list[Step]
+) -> None:
+    story = told_to_its_end(chosen, path, delay_us, happenings)
     before = [node.moves() for node in story.site.nodes.values()]
     story.site.rest(QUIET_S / 2)
     assert [node.moves() for node in story.site.nodes.values()] == before
@@ -161,12 +167,7 @@ def test_without_loss_two_nodes_never_serve_for_long(
     chosen: dict[str, list[int]], path: ReceivePath, delay_us: int, happenings: list[Step]
 ) -> None:
     """Until one hears the other: a delivery and an answer; a handover serves on for as long, and a moment more."""
-    story = Story(chosen, path, delay_us)
-    for step in happenings:
-        story.take(step)
-    story.mend_all()
-    story.site.rest(QUIET_S)
-    story.check_quiet()
+    story = told_to_its_end(chosen, path, delay_us, happenings)
     a, b = story.site["a"], story.site["b"]
     for name in a.engine._runners:
         for began, ended in a.reigns(name):

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+from tests import netns
 from tests.netns import PATIENCE_S, Namespace
 
 NET_ADMIN: Final = "CAP_NET_ADMIN"
@@ -77,14 +78,7 @@ class Spec:
 
 def until(condition: Callable[[], T], what: str, patience_s: float = PATIENCE_S) -> T:
     """As in tests.netns, but at leisure: what is asked here starts programs, and a dozen scenarios ask at once."""
-    end = time.monotonic() + patience_s
-    while True:
-        result = condition()
-        if result:
-            return result
-        if time.monotonic() > end:
-            raise AssertionError(f"{what}: did not come within {patience_s} s")
-        time.sleep(0.1)
+    return netns.until(condition, what, patience_s, pause_s=0.1)
 
 
 class Runtime:

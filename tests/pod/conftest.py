@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from typing import Self
 
 import pytest
 
-from tests.netns import PATIENCE_S, Namespace, Network, network, process_tree, until
+from tests.netns import PATIENCE_S, Namespace, Network, network, process_tree, says, until
 
 __all__ = ["network"]
 
@@ -93,18 +92,7 @@ class Pod:
 
     def says(self, pattern: str, count: int = 1) -> Self:
         """Wait until its output has that so many times."""
-
-        def said() -> bool:
-            if len(re.findall(pattern, self.text)) >= count:
-                return True
-            assert self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.text}"
-            return False
-
-        try:
-            until(said, f"the pod says {pattern}")
-        except AssertionError as error:
-            error.add_note(self.text)
-            raise
+        says(self.process, lambda: self.text, pattern, count, "the pod")
         return self
 
     def serves(self) -> Self:

@@ -9,7 +9,6 @@ import pwd
 import signal
 import stat
 import subprocess
-import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,7 +25,6 @@ from pyvrrp.trackers.children import (
     command_trouble,
     identity,
     locate,
-    reset_signals,
     run,
     script_trouble,
     start,
@@ -372,29 +370,6 @@ async def test_the_form_that_opens_a_file(tmp_path: Path) -> None:
     there.touch()
     assert (await run(Command((f"<{there}",)), OURS, timeout_s=LONG_S)).succeeded
     assert not (await run(Command((f"<{tmp_path}/none",)), OURS, timeout_s=LONG_S)).succeeded
-
-
-def test_signals_left_by_our_parent_are_undone() -> None:
-    """SIGCHLD ignored would lose every exit status."""
-    program = textwrap.dedent("""
-        import signal
-        from pyvrrp.trackers.children import reset_signals
-        reset_signals()
-        assert signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL
-        assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
-        assert signal.getsignal(signal.SIGPIPE) == signal.SIG_IGN
-        assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
-    """)
-    parent = textwrap.dedent("""
-        import os, signal, sys
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        os.execv(sys.executable, [sys.executable, "-c", sys.argv[1]])
-    """)
-    done = subprocess.run([sys.executable, "-c", parent, program], check=False, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert callable(reset_signals)
 
 
 @pytest.mark.asyncio
