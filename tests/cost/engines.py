@@ -266,6 +266,9 @@ class SystemCalls:
     """
     Counts the system calls of a process and its threads by strace, from the entry on.
 
+    Those by which threads wait for each other are not in the total: a thread that wants the interpreter asks again
+    after each switch interval, so that their number says how slow the machine was and not what was done.
+
     Attributes:
         calls: By name, after the exit.
     """
@@ -284,7 +287,7 @@ class SystemCalls:
 
     @property
     def total(self) -> int:
-        return sum(self.calls.values())
+        return sum(number for name, number in self.calls.items() if name != "futex")
 
     def __enter__(self) -> Self:
         argv = ["strace", "-f", "-c", "-o", str(self._table), "-p", str(self._pid)]
