@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, Final, TypeVar
 
 from pyvrrp.config.codes import Code
@@ -37,11 +38,11 @@ _NOT_SAID: Final = frozenset({"name", "place", "interface_place"})
 _T = TypeVar("_T")
 
 
-def fill(rows: Iterable[Row], draft: Draft, settings: Mapping[str, Any]) -> dict[str, Any]:
+def fill(rows: Iterable[Row], spoken: Mapping[str, Said], settings: Mapping[str, Any]) -> dict[str, Any]:
     """The value of each target: what was said, else the inherited, else the default."""
     values: dict[str, Any] = {}
     for row in rows:
-        said = draft.said.get(row.target)
+        said = spoken.get(row.target)
         if said is not None:
             values[row.target] = said.value
         elif values.get(row.target) is None:
@@ -50,14 +51,21 @@ def fill(rows: Iterable[Row], draft: Draft, settings: Mapping[str, Any]) -> dict
     return values
 
 
+@cache
+def _part(prefix: str) -> Mapping[str, str]:
+    """The targets of one part of the model, in any block, and their names in it."""
+    targets = [row.target for rows in BY_BLOCK.values() for row in rows.values()]
+    return {target: target.removeprefix(prefix) for target in targets if target.startswith(prefix)}
+
+
 def part(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """The values of one part of the model, without its name."""
-    return {target.removeprefix(prefix): value for target, value in values.items() if target.startswith(prefix)}
+    return {name: values[target] for target, name in _part(prefix).items() if target in values}
 
 
 def said_part(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """The same, only what was said: of the others the model has the default."""
-    return {name: value for name, value in part(values, prefix).items() if value is not None}
+    return {name: value for target, name in _part(prefix).items() if (value := values.get(target)) is not None}
 
 
 def compose(kind: type[_T], values: Mapping[str, Any], prefix: str = "") -> _T:
@@ -108,6 +116,28 @@ def _note_said(record: Record, draft: Draft, renamed: Mapping[str, str]) -> None
         record.said[renamed.get(target, target)] = said.line
 
 
+class Defaults:
+    """
+    What instances start from, worked out once for all of them.
+
+    Attributes:
+        settings: The values of `global_defs` by target.
+        spoken: What of them was said.
+        values: The values of an instance that says nothing, by target.
+        inherited: Lines of `global_defs` by the field of the instance that has its value from there.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], spoken: Mapping[str, Said]) -> None:
+        self.settings = settings
+        self.spoken = spoken
+        self.values = fill(_ROWS, {}, settings)
+        self.inherited = {
+            _FIELD_OF.get(target, target): spoken[inherits].line
+            for target, inherits in _INHERITING
+            if inherits in spoken
+        }
+
+
 class Assembly:
     """
     An instance while it is put together.
@@ -123,18 +153,16 @@ class Assembly:
         record: Where its values came from.
     """
 
-    def __init__(self, draft: Draft, settings: Mapping[str, Any], spoken: Mapping[str, Said], log: Log) -> None:
+    def __init__(self, draft: Draft, defaults: Defaults, log: Log) -> None:
         self.draft = draft
-        self.settings = settings
-        self.spoken = spoken
+        self.settings = defaults.settings
+        self.spoken = defaults.spoken
         self.log = log
-        self.values = fill(_ROWS, draft, settings)
+        self.values = {**defaults.values, **{target: said.value for target, said in draft.said.items()}}
         self.strict: bool = self.values["strict"]
         self.usable = not draft.refusals
-        self.record = Record(_INSTANCE_FIELDS)
+        self.record = Record(_INSTANCE_FIELDS, inherited=defaults.inherited.copy())
         _note_said(self.record, draft, _FIELD_OF)
-        for target, inherits in _INHERITING:
-            self.inherit(_FIELD_OF.get(target, target), inherits)
 
     def inherit(self, field: str, target: str) -> None:
         """Note that a value comes from `global_defs`, if it was said there."""

@@ -50,7 +50,7 @@ def build_trackers(drafts: Drafts, log: Log, origins: Origins) -> Known:
     for block, build, kind, kept in builders:
         lines = known.lines[block] = {}
         for name, draft in drafts.named[block].items():
-            built = build(draft, fill(_ROWS[block], draft, {}), log)
+            built = build(draft, fill(_ROWS[block], draft.said, {}), log)
             if built is not None:
                 kept[name] = built
                 lines[name] = draft.line
@@ -198,7 +198,7 @@ def build_sync_groups(
         if len(members) == 1:
             message = f"Sync group {shown(name)} has only 1 virtual router(s) - this probably isn't what you want"
             log.add(Severity.WARNING, draft.line, message, word=1, code=Code.SYNC_GROUP)
-        values = fill(_ROWS[Block.SYNC_GROUP], draft, {})
+        values = fill(_ROWS[Block.SYNC_GROUP], draft.said, {})
         tracks = TrackList(draft, known, log)
         groups.append(
             SyncGroup(
@@ -286,7 +286,7 @@ def build_garp_groups(drafts: Drafts, log: Log) -> tuple[GarpGroup, ...]:
     groups: list[GarpGroup] = []
     seen: set[str] = set()
     for draft in drafts.named[Block.GARP_GROUP].values():
-        values = fill(_ROWS[Block.GARP_GROUP], draft, {})
+        values = fill(_ROWS[Block.GARP_GROUP], draft.said, {})
         if values["interval_us"] is None and values["gna_interval_us"] is None:
             _remove(draft, log, "garp_group does not have any delay set - removing", "garp_interval or gna_interval")
             continue

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any, Final
 
-from pyvrrp.config.assembly import compose, fill, names_of
+from pyvrrp.config.assembly import Defaults, compose, fill, names_of
 from pyvrrp.config.blocks import build_garp_groups, build_sync_groups, build_track_groups, build_trackers
 from pyvrrp.config.codes import Code
 from pyvrrp.config.complaints import Log, Severity, not_built, shown
@@ -52,12 +52,13 @@ def build(drafts: Drafts, log: Log) -> tuple[Configuration, frozenset[str]]:
     """
     origins = Origins()
     settings = _settings(drafts.globals)
+    defaults = Defaults(settings, drafts.globals.said)
     known = build_trackers(drafts, log, origins)
     _number_rules(drafts, log)
     instances: dict[str, VrrpInstance] = {}
     refused: set[str] = set()
     for name, draft in drafts.named[Block.INSTANCE].items():
-        instance, usable = build_instance(draft, settings, known, log, spoken=drafts.globals.said, origins=origins)
+        instance, usable = build_instance(draft, defaults, known, log, origins)
         if instance is not None:
             instances[name] = instance
         if not usable:
@@ -110,7 +111,7 @@ def runnable(configuration: Configuration, refused: Collection[str]) -> Configur
 
 def _settings(draft: Draft) -> dict[str, Any]:
     """The defaults of the instances; what is None was not said."""
-    values = fill(_GLOBAL_ROWS, draft, {})
+    values = fill(_GLOBAL_ROWS, draft.said, {})
     minimal = {"garp.master_repeat": 1, "garp.master_delay_us": 0, "garp.master_refresh_us": 0}
     plain = GarpSettings()
     for target, least in minimal.items():
@@ -126,7 +127,7 @@ def _settings(draft: Draft) -> dict[str, Any]:
 
 def _globals(drafts: Drafts, settings: dict[str, Any], origins: Origins) -> GlobalSettings:
     said = drafts.globals.said
-    values = {**settings, **fill(_ROOT_ROWS, drafts.root, {})}
+    values = {**settings, **fill(_ROOT_ROWS, drafts.root.said, {})}
     for target in _APART:
         values.pop(target, None)
     values["script_user"], values["script_group"] = settings["script_user"] or (None, None)

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-from pyvrrp.config.assembly import Assembly, part, said_part
+from pyvrrp.config.assembly import Assembly, Defaults, part, said_part
 from pyvrrp.config.codes import Code
 from pyvrrp.config.complaints import Log
 from pyvrrp.config.interfaces import MAC_LENGTH
 from pyvrrp.config.model import Authentication, GarpSettings, Hmac, Notify, Origins, Vmac, VrrpInstance
-from pyvrrp.config.parser import Draft, Item, Said
+from pyvrrp.config.parser import Draft, Item
 from pyvrrp.config.reach import (
     decide_addresses,
     decide_family,
@@ -40,23 +40,22 @@ from pyvrrp.protocol.constants import (
 
 
 def build_instance(
-    draft: Draft, settings: Mapping[str, Any], known: Known, log: Log, *, spoken: Mapping[str, Said], origins: Origins
+    draft: Draft, defaults: Defaults, known: Known, log: Log, origins: Origins
 ) -> tuple[VrrpInstance | None, bool]:
     """
     Put an instance together.
 
     Args:
         draft: What the block said.
-        settings: The values of `global_defs` by target.
+        defaults: What `global_defs` says.
         known: What can be tracked.
         log: Takes the complaints.
-        spoken: What of `global_defs` was said.
         origins: Takes where the values came from.
 
     Returns:
         The instance, None if not even that can be made; and whether it may be run. If not, a complaint says why.
     """
-    assembly = Assembly(draft, settings, spoken, log)
+    assembly = Assembly(draft, defaults, log)
     origins.add(Block.INSTANCE, draft.name, assembly.record)
     values = assembly.values
     if values["vrid"] is None:
