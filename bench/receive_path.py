@@ -19,7 +19,8 @@ from pyvrrp.protocol.constants import Family
 from pyvrrp.protocol.events import AdvertisementReceived, Startup
 from pyvrrp.protocol.headers import IpHeader, build_ipv4, strip_ipv4
 from pyvrrp.protocol.receive import Receiver, receive
-from pyvrrp.protocol.router import RouterSettings, VirtualRouter
+from pyvrrp.protocol.router import VirtualRouter
+from pyvrrp.protocol.settings import RouterSettings
 
 ROUNDS, RUNS = 7, 20_000
 VIP, OWN, PEER = IPv4Address("192.0.2.100"), IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2")

@@ -10,22 +10,10 @@ from ipaddress import ip_address, ip_interface
 from types import TracebackType
 from typing import Literal, Self
 
+from pyvrrp.engine.commands import Ask, ClearFault, Command, Configure, RaiseFault, SetPriority, Stop
 from pyvrrp.engine.loop import Engine, EngineDriver
-from pyvrrp.engine.streams import (
-    Ask,
-    ClearFault,
-    Command,
-    Configure,
-    Entered,
-    InstanceSettings,
-    InstanceStatus,
-    RaiseFault,
-    Report,
-    SetPriority,
-    Status,
-    Stop,
-    Stopped,
-)
+from pyvrrp.engine.reports import Entered, InstanceStatus, Report, Status, Stopped
+from pyvrrp.engine.settings import InstanceSettings
 from pyvrrp.errors import UsageError, VrrpError
 from pyvrrp.net.system import ADDRESS_PROTOCOL, System, VirtualAddress
 from pyvrrp.protocol.actions import Transition
@@ -38,7 +26,7 @@ from pyvrrp.protocol.constants import (
     US_PER_S,
     Family,
 )
-from pyvrrp.protocol.router import RouterSettings
+from pyvrrp.protocol.settings import RouterSettings
 from pyvrrp.protocol.states import State
 
 

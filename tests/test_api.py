@@ -13,7 +13,7 @@ import pytest
 
 import pyvrrp
 from pyvrrp import Cause, NotPermitted, State, Transition, UsageError, VrrpError
-from pyvrrp.engine.streams import Dropped, Remarked, Report
+from pyvrrp.engine.reports import Dropped, Remarked, Report
 from pyvrrp.net.simulated import World
 from pyvrrp.net.system import ADDRESS_PROTOCOL, Datagram
 from pyvrrp.protocol.advertisement import Advertisement, encode

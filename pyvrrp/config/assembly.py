@@ -131,7 +131,7 @@ class Defaults:
         self.settings = settings
         self.spoken = spoken
         self.values = fill(_ROWS, {}, settings)
-        self.inherited = {
+        self.inherited: dict[str, Located] = {
             _FIELD_OF.get(target, target): spoken[inherits].line
             for target, inherits in _INHERITING
             if inherits in spoken

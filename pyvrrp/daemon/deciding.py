@@ -17,7 +17,8 @@ from pyvrrp.daemon.lines import Line
 from pyvrrp.daemon.plan import Plan
 from pyvrrp.daemon.runtime import LiveDaemon, RuntimeDirectory, clashes, leftovers
 from pyvrrp.daemon.translate import claims, engine_settings, group_settings, installed
-from pyvrrp.engine.streams import Configure, Hardening, InstanceSettings
+from pyvrrp.engine.commands import Configure, Hardening
+from pyvrrp.engine.settings import InstanceSettings
 from pyvrrp.errors import ConfigError, KernelError, UsageError
 from pyvrrp.net.system import ADDRESS_PROTOCOL, AssignedAddress, IPInterface
 from pyvrrp.protocol.constants import PRIORITY_OWNER

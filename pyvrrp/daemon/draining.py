@@ -13,7 +13,8 @@ from typing import Final
 
 from pyvrrp.daemon.keeper import EngineKeeper
 from pyvrrp.daemon.telling import Logger, Teller
-from pyvrrp.engine.streams import Drain, InstanceStatus, Resume
+from pyvrrp.engine.commands import Drain, Resume
+from pyvrrp.engine.reports import InstanceStatus
 from pyvrrp.errors import UsageError, VrrpError
 from pyvrrp.protocol.states import State
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Self
 
 from pyvrrp.engine import process
+from pyvrrp.engine.commands import Configure, Reconfigure, Sent, Stop
 from pyvrrp.engine.pipe import Pipe
-from pyvrrp.engine.streams import Configure, Reconfigure, Report, Sent, Stop, Stopped
+from pyvrrp.engine.reports import Report, Stopped
 from pyvrrp.errors import VrrpError
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from typing import Final, Protocol
 
 from pyvrrp.daemon.engine_link import EngineLink, EngineProcess
 from pyvrrp.daemon.telling import Logger
+from pyvrrp.engine.commands import Ask, Command, Hardening, Stop, Sync
 from pyvrrp.engine.loop import Engine, EngineDriver
 from pyvrrp.engine.process import ALIVE
-from pyvrrp.engine.streams import Ask, Command, Hardening, Report, Status, Stop, Sync
+from pyvrrp.engine.reports import Report, Status
 from pyvrrp.errors import VrrpError
 from pyvrrp.net.system import System
 

@@ -276,7 +276,7 @@ def _claim(
 
 def _begin(engine: EngineProcess, decider: Decider, configuration: Configuration) -> Decided:
     """Decide what is run, and have the engine run it."""
-    from pyvrrp.engine.streams import Hardening  # noqa: PLC0415
+    from pyvrrp.engine.commands import Hardening  # noqa: PLC0415
 
     decided = decider.decide(configuration, at_start=True)
     decider.remove_leftovers(decided.settings)

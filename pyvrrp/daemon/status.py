@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pyvrrp.daemon.tracking import Check
-from pyvrrp.engine.streams import InstanceStatus, Status
+from pyvrrp.engine.reports import InstanceStatus, Status
 from pyvrrp.protocol.constants import US_PER_S
 
 

@@ -35,7 +35,8 @@ from pyvrrp.daemon.status import as_json
 from pyvrrp.daemon.telling import Logger, Teller
 from pyvrrp.daemon.tracking import Tracking
 from pyvrrp.daemon.translate import installed
-from pyvrrp.engine.streams import Entered, Hardening, Report, Status, Stop, Stopped
+from pyvrrp.engine.commands import Hardening, Stop
+from pyvrrp.engine.reports import Entered, Report, Status, Stopped
 from pyvrrp.errors import UsageError, VrrpError
 from pyvrrp.net.links import primary_address
 from pyvrrp.net.system import System

@@ -14,7 +14,9 @@ from pyvrrp.daemon.grouped import KnownGroup
 from pyvrrp.daemon.lines import Line
 from pyvrrp.daemon.logs import RateLimiter, suppressed_note
 from pyvrrp.daemon.notify import STOP, Notification, Notifier
-from pyvrrp.engine.streams import Configure, Entered, GroupEntered, InstanceSettings, Remarked, Report
+from pyvrrp.engine.commands import Configure
+from pyvrrp.engine.reports import Entered, GroupEntered, Remarked, Report
+from pyvrrp.engine.settings import InstanceSettings
 from pyvrrp.protocol.actions import Note
 from pyvrrp.protocol.states import State
 from pyvrrp.trackers.children import ScriptPolicy

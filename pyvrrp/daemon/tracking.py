@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pyvrrp.daemon.duty import Duty
 from pyvrrp.daemon.plan import INTERFACE, NOTHING, SCRIPT, Plan
-from pyvrrp.engine.streams import ClearFault, Command, RaiseFault, SetPriority
+from pyvrrp.engine.commands import ClearFault, Command, RaiseFault, SetPriority
 from pyvrrp.net.system import System
 from pyvrrp.protocol.constants import IPAddress
 from pyvrrp.protocol.priority import Contribution, effective_priority

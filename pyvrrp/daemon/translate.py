@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from pyvrrp.config.model import AddressLine, GarpSettings, SyncGroup, VrrpInstance
 from pyvrrp.daemon.runtime import InstalledAddress, RuntimeState, ServedRouter
-from pyvrrp.engine.streams import InstanceSettings
+from pyvrrp.engine.settings import InstanceSettings
 from pyvrrp.net.system import VirtualAddress
-from pyvrrp.protocol.announcing import AnnouncementSettings
 from pyvrrp.protocol.constants import AUTH_DATA_LENGTH, AUTH_NONE, AUTH_PASS, PRIORITY_OWNER
-from pyvrrp.protocol.router import RouterSettings
+from pyvrrp.protocol.settings import AnnouncementSettings, RouterSettings
 
 if TYPE_CHECKING:
     from pyvrrp.protocol.sync_group import GroupSettings

@@ -8,7 +8,7 @@ from typing import Any
 
 from pyvrrp.daemon.lines import Line
 from pyvrrp.daemon.notify import NotifyReport
-from pyvrrp.engine.streams import (
+from pyvrrp.engine.reports import (
     Dropped,
     Entered,
     FellBack,

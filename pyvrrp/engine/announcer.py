@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import TypeAlias
 
-from pyvrrp.engine.streams import KernelFailed, Report
+from pyvrrp.engine.reports import KernelFailed, Report
 from pyvrrp.errors import KernelError
 from pyvrrp.net.system import System
 

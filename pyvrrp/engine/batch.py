@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from pyvrrp.engine.announcer import Announcer
 from pyvrrp.engine.applier import Applier
-from pyvrrp.engine.streams import KernelFailed, Remarked, Report
+from pyvrrp.engine.reports import KernelFailed, Remarked, Report
 from pyvrrp.errors import KernelError
 from pyvrrp.net.system import Datagram, System, VirtualAddress
 from pyvrrp.protocol.actions import Note, Remark

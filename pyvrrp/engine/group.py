@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pyvrrp.engine.streams import GroupEntered, GroupStatus
+from pyvrrp.engine.reports import GroupEntered, GroupStatus
 from pyvrrp.protocol.actions import Action, AskGroup, Transition
 from pyvrrp.protocol.events import AdvertisementReceived, Event
 from pyvrrp.protocol.states import State

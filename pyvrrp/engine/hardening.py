@@ -13,7 +13,8 @@ import os
 import resource
 from typing import TYPE_CHECKING, Final
 
-from pyvrrp.engine.streams import Hardening, Hastened, KernelFailed, Report
+from pyvrrp.engine.commands import Hardening
+from pyvrrp.engine.reports import Hastened, KernelFailed, Report
 from pyvrrp.net import rights
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from pyvrrp.engine.announcer import Announcer, Frame
 from pyvrrp.engine.batch import Batch
 from pyvrrp.engine.inventory import Inventory
 from pyvrrp.engine.listener import Listener
-from pyvrrp.engine.streams import Entered, InstanceSettings, InstanceStatus, Key, Remarked
+from pyvrrp.engine.reports import Entered, InstanceStatus, Remarked
+from pyvrrp.engine.settings import InstanceSettings, Key
 from pyvrrp.net.links import primary_address
 from pyvrrp.net.system import Datagram, Link, System, VirtualAddress
 from pyvrrp.protocol.actions import (

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from pyvrrp.engine.streams import Dropped, Noticed, Report, SocketStatus
+from pyvrrp.engine.reports import Dropped, Noticed, Report, SocketStatus
 from pyvrrp.errors import DropReason, PacketError
 from pyvrrp.net.system import AdvertisementSocket, Datagram, Link, ReceivePath
 from pyvrrp.protocol.constants import Family, IPAddress

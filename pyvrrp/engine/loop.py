@@ -16,27 +16,23 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from pyvrrp.engine.announcer import Announcer
 from pyvrrp.engine.applier import LENIENT_INTERVAL_US, Applier
 from pyvrrp.engine.batch import Batch
-from pyvrrp.engine.instance import InstanceRunner
-from pyvrrp.engine.inventory import Inventory
-from pyvrrp.engine.listener import Listener
-from pyvrrp.engine.streams import (
+from pyvrrp.engine.commands import (
     Ask,
     ClearFault,
     Command,
     Configure,
     Drain,
-    FellBack,
     Hardening,
-    KernelFailed,
-    Key,
     RaiseFault,
-    Report,
     Resume,
     SetPriority,
-    Status,
     Stop,
-    Stopped,
 )
+from pyvrrp.engine.instance import InstanceRunner
+from pyvrrp.engine.inventory import Inventory
+from pyvrrp.engine.listener import Listener
+from pyvrrp.engine.reports import FellBack, KernelFailed, Report, Status, Stopped
+from pyvrrp.engine.settings import Key
 from pyvrrp.errors import KernelError
 from pyvrrp.net.system import (
     AddressAdded,

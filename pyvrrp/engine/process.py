@@ -17,20 +17,10 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Final
 
+from pyvrrp.engine.commands import Configure, Hardening, Reconfigure, Sent, Stop, Sync
 from pyvrrp.engine.paths import PATHS
 from pyvrrp.engine.pipe import Pipe
-from pyvrrp.engine.streams import (
-    Configure,
-    Hardening,
-    KernelFailed,
-    Reconfigure,
-    Report,
-    Sent,
-    Status,
-    Stop,
-    Stopped,
-    Sync,
-)
+from pyvrrp.engine.reports import KernelFailed, Report, Status, Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence

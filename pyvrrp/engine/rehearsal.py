@@ -11,8 +11,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from ipaddress import IPv4Interface
 from typing import Final
 
+from pyvrrp.engine.commands import ClearFault, Configure, RaiseFault
 from pyvrrp.engine.loop import Engine
-from pyvrrp.engine.streams import ClearFault, Configure, InstanceSettings, RaiseFault, Report
+from pyvrrp.engine.reports import Report
+from pyvrrp.engine.settings import InstanceSettings
 from pyvrrp.errors import KernelError
 from pyvrrp.net.system import (
     Arrival,
@@ -24,9 +26,8 @@ from pyvrrp.net.system import (
     System,
     VirtualAddress,
 )
-from pyvrrp.protocol.announcing import AnnouncementSettings
 from pyvrrp.protocol.constants import Family, IPAddress
-from pyvrrp.protocol.router import RouterSettings
+from pyvrrp.protocol.settings import AnnouncementSettings, RouterSettings
 
 _NAME: Final = "rehearsal"
 _LINK: Final = Link(1, "eth0", b"\x02\0\0\0\0\1")

@@ -2,38 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pyvrrp.protocol.actions import Burst
-
-
-@dataclass(frozen=True, slots=True)
-class AnnouncementSettings:
-    """
-    How often a MASTER tells its neighbours where the addresses are.
-
-    Attributes:
-        delay_us: Second burst this long after becoming MASTER; 0 for none.
-        repeat: Rounds in a burst, each naming every address once.
-        refresh_us: Period of refreshing bursts; 0 for none. The first comes at delay and refresh together.
-        refresh_repeat: Rounds in a refreshing burst.
-        lower_delay_us: Second burst this long after a lower-priority advertisement; 0 for none.
-        lower_repeat: Rounds in each burst after a lower-priority advertisement.
-        arp_interval_us: Pause between gratuitous ARPs on an interface.
-        na_interval_us: Pause between unsolicited Neighbor Advertisements on an interface.
-
-    Source:
-        keepalived 3.8; RFC 9568 6.4 asks for one round.
-    """
-
-    delay_us: int = 5_000_000
-    repeat: int = 5
-    refresh_us: int = 0
-    refresh_repeat: int = 1
-    lower_delay_us: int = 5_000_000
-    lower_repeat: int = 5
-    arp_interval_us: int = 0
-    na_interval_us: int = 0
+from pyvrrp.protocol.settings import AnnouncementSettings
 
 
 class AnnouncementPlan:

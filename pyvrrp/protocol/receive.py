@@ -41,6 +41,7 @@ from pyvrrp.protocol.advertisement import (
 from pyvrrp.protocol.checksum import ChecksumForm
 from pyvrrp.protocol.constants import AUTH_AH, AUTH_NONE, AUTH_PASS, PRIORITY_OWNER, TTL, US_PER_S, Family, IPAddress
 from pyvrrp.protocol.headers import IpHeader
+from pyvrrp.protocol.settings import ListMismatch
 
 _NAMED_MAX: Final = 3  # addresses in one complaint
 
@@ -83,13 +84,6 @@ class Notice(enum.StrEnum):
     def counter(self) -> str | None:
         """The counter of RFC 8347 that it moves (STAT-09, STAT-13), None without one."""
         return COUNTERS[DropReason(self.value)]
-
-
-class ListMismatch(enum.StrEnum):
-    """What a VRRPv2 advertisement with other addresses than ours means; VRRPv3 always warns."""
-
-    WARN = "warn"
-    DROP = "drop"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

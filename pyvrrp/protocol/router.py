@@ -9,10 +9,9 @@ nothing that is not due. What happens when stands in `states.py`; here is what i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import ClassVar, Final, Literal, TypeAlias
+from dataclasses import replace
+from typing import ClassVar, Final, TypeAlias
 
-from pyvrrp.errors import UsageError
 from pyvrrp.protocol.actions import (
     Action,
     Announce,
@@ -27,14 +26,8 @@ from pyvrrp.protocol.actions import (
     Transition,
 )
 from pyvrrp.protocol.constants import (
-    DOWN_TIMER_ADVERTS,
-    INTERVAL_DEFAULT_US,
-    PRIORITY_DEFAULT,
     PRIORITY_OWNER,
     PRIORITY_RELEASE,
-    VRID_MAX,
-    VRID_MIN,
-    Family,
     IPAddress,
 )
 from pyvrrp.protocol.events import (
@@ -49,6 +42,7 @@ from pyvrrp.protocol.events import (
     PriorityChanged,
     VipsMissing,
 )
+from pyvrrp.protocol.settings import RouterSettings
 from pyvrrp.protocol.states import Do, If, Row, State, rows_by_cell
 from pyvrrp.protocol.timing import master_down_interval_us, skew_time_us
 
@@ -63,53 +57,6 @@ DRAIN_GRACE_US: Final = 10_000
 
 ASSERTED_SENDERS_MAX: Final = 32
 """Senders whose last answer is remembered (D6); more than that on one virtual router is forgery, the oldest goes."""
-
-
-@dataclass(frozen=True, slots=True)
-class RouterSettings:
-    """
-    What a virtual router is told once.
-
-    Attributes:
-        vrid: 1-255.
-        family: IPv4 or IPv6.
-        version: VRRP version, 2 or 3.
-        priority: Effective priority to begin with, 1-255; 255 is the owner.
-        advertisement_interval_us: Own interval.
-        preempt: Take over from a lower-priority master (an owner always does).
-        preempt_delay_us: Wait so long after first hearing one.
-        down_timer_adverts: Advertisements that may be missed.
-        answer_lower_priority: As MASTER answer a lower-priority advertisement at once (RFC 9568, keepalived) or
-            stay silent (RFC 5798, RFC 3768, `lower_prio_no_advert`).
-        last_word: Send one more advertisement before yielding (`higher_prio_send_advert`).
-        owner_starts_as_master: An owner is MASTER at once (RFC); keepalived lets `state BACKUP` wait.
-        grouped: Member of a sync group: ask before taking over.
-    """
-
-    vrid: int
-    family: Family
-    version: Literal[2, 3] = 3
-    priority: int = PRIORITY_DEFAULT
-    advertisement_interval_us: int = INTERVAL_DEFAULT_US
-    preempt: bool = True
-    preempt_delay_us: int = 0
-    down_timer_adverts: int = DOWN_TIMER_ADVERTS
-    answer_lower_priority: bool = True
-    last_word: bool = False
-    owner_starts_as_master: bool = True
-    grouped: bool = False
-
-    def __post_init__(self) -> None:
-        if not VRID_MIN <= self.vrid <= VRID_MAX:
-            raise UsageError(f"vrid {self.vrid} is not between 1 and 255")
-        if not 1 <= self.priority <= PRIORITY_OWNER:
-            raise UsageError(f"priority {self.priority} is not between 1 and 255")
-        if self.advertisement_interval_us <= 0:
-            raise UsageError("the advertisement interval must be positive")
-        if self.preempt_delay_us < 0:
-            raise UsageError("preempt_delay must not be negative")
-        if self.down_timer_adverts < 1:
-            raise UsageError("down_timer_adverts must be at least 1")
 
 
 _Guard: TypeAlias = Callable[["VirtualRouter", Event], bool]

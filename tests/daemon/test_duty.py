@@ -18,7 +18,7 @@ from pyvrrp.config.model import Configuration, TcpTarget, Track, VrrpInstance, V
 from pyvrrp.daemon.duty import GRACE_S, HOLD_MAX_S, HOLD_S, OFF_DUTY, Duty
 from pyvrrp.daemon.plan import Plan
 from pyvrrp.daemon.tracking import Tracking
-from pyvrrp.engine.streams import ClearFault, Command, RaiseFault, SetPriority
+from pyvrrp.engine.commands import ClearFault, Command, RaiseFault, SetPriority
 from pyvrrp.net.simulated import World
 from pyvrrp.protocol.states import State
 from pyvrrp.trackers import tcp

@@ -12,7 +12,7 @@ import pytest
 
 from pyvrrp.daemon.health import Reason, alive, judge, lasting
 from pyvrrp.daemon.status import as_json
-from pyvrrp.engine.streams import InstanceStatus, Status
+from pyvrrp.engine.reports import InstanceStatus, Status
 from pyvrrp.protocol.constants import Family
 from pyvrrp.protocol.states import State
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pyvrrp.daemon.status import as_json, render
 from pyvrrp.daemon.tracking import Check
-from pyvrrp.engine.streams import GroupStatus, InstanceStatus, SocketStatus, Status
+from pyvrrp.engine.reports import GroupStatus, InstanceStatus, SocketStatus, Status
 from pyvrrp.protocol.actions import Cause, Transition
 from pyvrrp.protocol.constants import Family
 from pyvrrp.protocol.states import State

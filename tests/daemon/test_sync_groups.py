@@ -16,7 +16,7 @@ from pyvrrp.daemon.deciding import Decider
 from pyvrrp.daemon.lines import Line
 from pyvrrp.daemon.plan import Plan, Tracked
 from pyvrrp.daemon.translate import engine_settings, group_settings
-from pyvrrp.engine.streams import RaiseFault
+from pyvrrp.engine.commands import RaiseFault
 from pyvrrp.net.simulated import World
 from pyvrrp.protocol.sync_group import GroupSettings
 from tests.daemon.conftest import Daemons, block, daemons, eventually, executable, instance, lines, network, play

@@ -15,7 +15,7 @@ from pyvrrp.config.model import Command as Program
 from pyvrrp.config.model import Configuration, TcpTarget, Track, VrrpInstance, VrrpScript
 from pyvrrp.daemon.plan import Plan
 from pyvrrp.daemon.tracking import Check, Tracking
-from pyvrrp.engine.streams import ClearFault, Command, RaiseFault, SetPriority
+from pyvrrp.engine.commands import ClearFault, Command, RaiseFault, SetPriority
 from pyvrrp.net.simulated import World
 from pyvrrp.trackers.base import TrackerReport, TrackerResult
 from pyvrrp.trackers.children import ScriptPolicy

@@ -10,11 +10,10 @@ import pytest
 from pyvrrp.config.model import AddressLine, Authentication, GarpSettings, Notify, Track, VrrpInstance
 from pyvrrp.daemon.runtime import InstalledAddress, RuntimeState, ServedRouter
 from pyvrrp.daemon.translate import claims, engine_settings, installed
-from pyvrrp.engine.streams import InstanceSettings
+from pyvrrp.engine.settings import InstanceSettings
 from pyvrrp.net.system import Scope, VirtualAddress
-from pyvrrp.protocol.announcing import AnnouncementSettings
 from pyvrrp.protocol.constants import AUTH_NONE, AUTH_PASS, Family
-from pyvrrp.protocol.router import RouterSettings
+from pyvrrp.protocol.settings import AnnouncementSettings, RouterSettings
 
 PEER = ip_address("192.0.2.2")
 OTHER = ip_address("192.0.2.3")

@@ -13,7 +13,7 @@ from pyvrrp.daemon import words
 from pyvrrp.daemon.lines import Line
 from pyvrrp.daemon.notify import Notification, NotifyReport
 from pyvrrp.daemon.words import Own
-from pyvrrp.engine.streams import (
+from pyvrrp.engine.reports import (
     Dropped,
     Entered,
     GroupEntered,

@@ -7,18 +7,11 @@ from dataclasses import replace
 from ipaddress import ip_interface
 from typing import Any
 
+from pyvrrp.engine.commands import Ask as AskStatus
+from pyvrrp.engine.commands import Command, Configure
 from pyvrrp.engine.loop import Engine
-from pyvrrp.engine.streams import Ask as AskStatus
-from pyvrrp.engine.streams import (
-    Command,
-    Configure,
-    Entered,
-    GroupEntered,
-    GroupStatus,
-    InstanceSettings,
-    Report,
-    Status,
-)
+from pyvrrp.engine.reports import Entered, GroupEntered, GroupStatus, Report, Status
+from pyvrrp.engine.settings import InstanceSettings
 from pyvrrp.net.simulated import SimulatedSystem, World
 from pyvrrp.net.system import Datagram, ReceivePath
 from pyvrrp.protocol.actions import Transition

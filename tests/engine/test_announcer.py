@@ -10,10 +10,11 @@ from dataclasses import replace
 import pytest
 
 from pyvrrp.engine.announcer import Announcer, Frame
-from pyvrrp.engine.streams import Drain, KernelFailed, RaiseFault, Report
+from pyvrrp.engine.commands import Drain, RaiseFault
+from pyvrrp.engine.reports import KernelFailed, Report
 from pyvrrp.errors import KernelError
 from pyvrrp.net.simulated import World
-from pyvrrp.protocol.announcing import AnnouncementSettings
+from pyvrrp.protocol.settings import AnnouncementSettings
 from pyvrrp.protocol.states import State
 from tests.engine.worlds import QUIET, VIP, SimulatedHost, SimulatedLan, advertisement, settings
 

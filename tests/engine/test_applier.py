@@ -17,9 +17,10 @@ import pytest
 
 from pyvrrp.engine import applier as applier_module
 from pyvrrp.engine.applier import INLINE_CHANGES_MAX, LENIENT_INTERVAL_US, Applier
+from pyvrrp.engine.commands import Ask, Configure, Stop
 from pyvrrp.engine.instance import RETRY_US
 from pyvrrp.engine.loop import NEWS_US
-from pyvrrp.engine.streams import Ask, Configure, Entered, KernelFailed, Status, Stop, Stopped
+from pyvrrp.engine.reports import Entered, KernelFailed, Status, Stopped
 from pyvrrp.errors import KernelError
 from pyvrrp.net.linux import LinuxSystem
 from pyvrrp.net.simulated import SimulatedSystem

@@ -18,18 +18,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pyvrrp.engine import listener as listener_module
+from pyvrrp.engine.commands import ClearFault, Configure, RaiseFault, SetPriority
 from pyvrrp.engine.listener import BUSY, CALM, LOOK_US, POLL_MAX_US, SHARE_MAX, SHARE_STEP, STRANGERS, WINDOW_US
 from pyvrrp.engine.loop import Engine
-from pyvrrp.engine.streams import (
-    ClearFault,
-    Configure,
-    Dropped,
-    FellBack,
-    InstanceSettings,
-    RaiseFault,
-    Remarked,
-    SetPriority,
-)
+from pyvrrp.engine.reports import Dropped, FellBack, Remarked
+from pyvrrp.engine.settings import InstanceSettings
 from pyvrrp.errors import KernelError
 from pyvrrp.net.simulated import SPLIT_POLL_US, SimulatedSocket, SimulatedSystem
 from pyvrrp.net.system import Datagram, ReceivePath

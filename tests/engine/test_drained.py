@@ -7,18 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from pyvrrp.engine.streams import (
-    ClearFault,
-    Command,
-    Configure,
-    Drain,
-    InstanceSettings,
-    RaiseFault,
-    Resume,
-    SetPriority,
-    Stop,
-    Stopped,
-)
+from pyvrrp.engine.commands import ClearFault, Command, Configure, Drain, RaiseFault, Resume, SetPriority, Stop
+from pyvrrp.engine.reports import Stopped
+from pyvrrp.engine.settings import InstanceSettings
 from pyvrrp.net.system import ReceivePath
 from pyvrrp.protocol.actions import Cause
 from pyvrrp.protocol.states import State

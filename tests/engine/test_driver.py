@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from pyvrrp.engine.commands import Ask, Configure, Stop
 from pyvrrp.engine.loop import Engine, EngineDriver
-from pyvrrp.engine.streams import Ask, Configure, Entered, Report, Status, Stop, Stopped
+from pyvrrp.engine.reports import Entered, Report, Status, Stopped
 from pyvrrp.errors import KernelError
 from pyvrrp.net.linux import LinuxSystem
 from pyvrrp.net.simulated import SimulatedSocket, SimulatedSystem, World

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pyvrrp.engine.streams import ClearFault, Drain, RaiseFault, Resume, SetPriority
+from pyvrrp.engine.commands import ClearFault, Drain, RaiseFault, Resume, SetPriority
 from pyvrrp.net.system import ReceivePath
 from pyvrrp.protocol.states import State
 from tests.engine.sites import Node, S, Site

@@ -6,19 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from pyvrrp.engine.commands import ClearFault, Configure, Drain, RaiseFault, Reconfigure, Resume, SetPriority, Stop
 from pyvrrp.engine.group import GroupRunner
-from pyvrrp.engine.streams import (
-    ClearFault,
-    Configure,
-    Drain,
-    GroupEntered,
-    RaiseFault,
-    Reconfigure,
-    Resume,
-    SetPriority,
-    Stop,
-    Stopped,
-)
+from pyvrrp.engine.reports import GroupEntered, Stopped
 from pyvrrp.net.system import ReceivePath
 from pyvrrp.protocol.actions import Cause
 from pyvrrp.protocol.constants import Family

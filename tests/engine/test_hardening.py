@@ -11,8 +11,9 @@ from collections.abc import Callable
 import pytest
 
 from pyvrrp.engine import hardening
+from pyvrrp.engine.commands import Hardening
 from pyvrrp.engine.hardening import LATE_US, Scheduling
-from pyvrrp.engine.streams import Hardening, Hastened, KernelFailed, Report
+from pyvrrp.engine.reports import Hastened, KernelFailed, Report
 
 
 class Kernel:

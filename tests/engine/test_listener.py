@@ -7,15 +7,16 @@ from ipaddress import IPv4Address, ip_interface
 
 import pytest
 
+from pyvrrp.engine.commands import Configure
 from pyvrrp.engine.loop import Engine
-from pyvrrp.engine.streams import Configure, InstanceSettings
+from pyvrrp.engine.settings import InstanceSettings
 from pyvrrp.net.simulated import SimulatedSystem, World
 from pyvrrp.net.system import Datagram, VirtualAddress
 from pyvrrp.protocol import receive as receive_module
 from pyvrrp.protocol.advertisement import Advertisement, encode
 from pyvrrp.protocol.constants import GROUP_V4, Family
 from pyvrrp.protocol.headers import IpHeader
-from pyvrrp.protocol.router import RouterSettings
+from pyvrrp.protocol.settings import RouterSettings
 
 HEADER = IpHeader(IPv4Address("192.0.2.2"), GROUP_V4)
 MESSAGE = Advertisement(

@@ -9,26 +9,14 @@ from ipaddress import ip_address, ip_interface
 
 import pytest
 
+from pyvrrp.engine.commands import Ask, ClearFault, Configure, RaiseFault, SetPriority, Stop
 from pyvrrp.engine.loop import AUDIT_US, DRAINS_MAX, NEAR_US, NEWS_US, REOPEN_US, Engine
-from pyvrrp.engine.streams import (
-    Ask,
-    ClearFault,
-    Configure,
-    Entered,
-    KernelFailed,
-    RaiseFault,
-    Remarked,
-    Report,
-    SetPriority,
-    Status,
-    Stop,
-    Stopped,
-)
+from pyvrrp.engine.reports import Entered, KernelFailed, Remarked, Report, Status, Stopped
 from pyvrrp.errors import KernelError, UsageError
 from pyvrrp.net.simulated import READ_MAX, SimulatedSocket
 from pyvrrp.net.system import AssignedAddress, Datagram, Link, Resynchronise
 from pyvrrp.protocol.actions import Cause, Note
-from pyvrrp.protocol.announcing import AnnouncementSettings
+from pyvrrp.protocol.settings import AnnouncementSettings
 from pyvrrp.protocol.states import State
 from tests.engine.worlds import (
     INTERVAL_US,

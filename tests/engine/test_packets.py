@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 
 from pyvrrp.engine.batch import Batch
+from pyvrrp.engine.commands import RaiseFault
 from pyvrrp.engine.listener import REPORT_INTERVAL_US, Complaints
-from pyvrrp.engine.streams import Dropped, InstanceSettings, KernelFailed, Noticed, RaiseFault, Report
+from pyvrrp.engine.reports import Dropped, KernelFailed, Noticed, Report
+from pyvrrp.engine.settings import InstanceSettings
 from pyvrrp.errors import DropReason, PacketError
 from pyvrrp.net.system import Arrival, Datagram
 from pyvrrp.protocol.advertisement import Advertisement, encode
 from pyvrrp.protocol.checksum import message_checksum
-from pyvrrp.protocol.receive import ListMismatch, Notice
+from pyvrrp.protocol.receive import Notice
+from pyvrrp.protocol.settings import ListMismatch
 from pyvrrp.protocol.states import State
 from tests.engine.worlds import INTERVAL_US, SimulatedHost, SimulatedLan, advertisement, settings
 

@@ -8,8 +8,9 @@ from contextlib import closing
 import pytest
 
 from pyvrrp.engine import pipe as pipe_module
+from pyvrrp.engine.commands import Ask, ClearFault, RaiseFault, Stop
 from pyvrrp.engine.pipe import Pipe
-from pyvrrp.engine.streams import Ask, ClearFault, RaiseFault, Stop, Stopped
+from pyvrrp.engine.reports import Stopped
 
 
 @pytest.fixture

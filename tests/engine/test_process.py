@@ -16,26 +16,15 @@ from pathlib import Path
 import pytest
 
 from pyvrrp.engine import paths, process
+from pyvrrp.engine.commands import Ask, Command, Configure, Hardening, Reconfigure, Stop, Sync
 from pyvrrp.engine.loop import Engine
 from pyvrrp.engine.pipe import Pipe
-from pyvrrp.engine.streams import (
-    Ask,
-    Command,
-    Configure,
-    Hardening,
-    InstanceSettings,
-    KernelFailed,
-    Reconfigure,
-    Report,
-    Status,
-    Stop,
-    Stopped,
-    Sync,
-)
+from pyvrrp.engine.reports import KernelFailed, Report, Status, Stopped
+from pyvrrp.engine.settings import InstanceSettings
 from pyvrrp.errors import VrrpError
 from pyvrrp.net.system import ReceivePath
 from pyvrrp.protocol.constants import Family
-from pyvrrp.protocol.router import RouterSettings
+from pyvrrp.protocol.settings import RouterSettings
 from tests.netns import Network, network
 
 __all__ = ["network"]
@@ -242,7 +231,7 @@ LEAN = """
 import gc, os, sys
 from pyvrrp.engine import process
 from pyvrrp.engine.pipe import Pipe
-from pyvrrp.engine.streams import Ask, Stop
+from pyvrrp.engine.commands import Ask, Stop
 before = set(sys.modules)
 pid, sock = process.start("lean")
 if pid: pass

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import pytest
 
 from pyvrrp.engine import rehearsal as rehearsal_module
+from pyvrrp.engine.commands import Ask, Configure, SetPriority
 from pyvrrp.engine.loop import AUDIT_US, Engine
 from pyvrrp.engine.rehearsal import Rehearsal
-from pyvrrp.engine.streams import Ask, Configure, InstanceStatus, Report, SetPriority, Status
+from pyvrrp.engine.reports import InstanceStatus, Report, Status
 from pyvrrp.errors import KernelError
 from pyvrrp.net.simulated import SimulatedSystem, World
 from pyvrrp.net.system import ReceivePath, VirtualAddress

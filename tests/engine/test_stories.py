@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pyvrrp.engine.streams import ClearFault, RaiseFault, SetPriority
+from pyvrrp.engine.commands import ClearFault, RaiseFault, SetPriority
 from pyvrrp.protocol.states import State
 from tests.engine.worlds import INTERVAL_US, VIP, SimulatedHost, SimulatedLan, settings
 

@@ -6,7 +6,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from pyvrrp.engine.streams import Configure, KernelFailed, Stop, Stopped
+from pyvrrp.engine.commands import Configure, Stop
+from pyvrrp.engine.reports import KernelFailed, Stopped
 from pyvrrp.protocol.actions import Cause
 from pyvrrp.protocol.constants import GROUP_V4
 from pyvrrp.protocol.states import State

@@ -16,26 +16,18 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 from typing import Literal
 
+from pyvrrp.engine.commands import Ask, Command, Configure
 from pyvrrp.engine.loop import Engine
-from pyvrrp.engine.streams import (
-    Ask,
-    Command,
-    Configure,
-    Entered,
-    InstanceSettings,
-    InstanceStatus,
-    Report,
-    Status,
-)
+from pyvrrp.engine.reports import Entered, InstanceStatus, Report, Status
+from pyvrrp.engine.settings import InstanceSettings
 from pyvrrp.errors import PacketError
 from pyvrrp.net.simulated import SimulatedSystem, World
 from pyvrrp.net.system import Datagram, ReceivePath, System, VirtualAddress
 from pyvrrp.protocol.actions import Transition
 from pyvrrp.protocol.advertisement import Advertisement, decode, encode
-from pyvrrp.protocol.announcing import AnnouncementSettings
 from pyvrrp.protocol.constants import Family, IPAddress
 from pyvrrp.protocol.headers import IpHeader, strip_ipv4
-from pyvrrp.protocol.router import RouterSettings
+from pyvrrp.protocol.settings import AnnouncementSettings, RouterSettings
 from pyvrrp.protocol.states import State
 from tests.netns import PATIENCE_S, Capture, Namespace, Network, until
 

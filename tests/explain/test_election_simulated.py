@@ -24,7 +24,8 @@ from pyvrrp.protocol.events import (
     PriorityChanged,
     Startup,
 )
-from pyvrrp.protocol.router import RouterSettings, VirtualRouter
+from pyvrrp.protocol.router import VirtualRouter
+from pyvrrp.protocol.settings import RouterSettings
 from pyvrrp.protocol.states import State
 from tests.explain.nodes import CHECK, SECURE, instance, router
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pyvrrp.protocol.actions import Burst
-from pyvrrp.protocol.announcing import AnnouncementPlan, AnnouncementSettings
+from pyvrrp.protocol.announcing import AnnouncementPlan
+from pyvrrp.protocol.settings import AnnouncementSettings
 
 S = 1_000_000
 

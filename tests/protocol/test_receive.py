@@ -17,16 +17,8 @@ from pyvrrp.protocol.advertisement import FORM_LADDER, Advertisement, encode
 from pyvrrp.protocol.checksum import ChecksumForm
 from pyvrrp.protocol.constants import Family
 from pyvrrp.protocol.headers import IpHeader, strip_ethernet, strip_ip
-from pyvrrp.protocol.receive import (
-    COUNTERS,
-    LADDER,
-    ListMismatch,
-    Notice,
-    Received,
-    Receiver,
-    is_link_local,
-    receive,
-)
+from pyvrrp.protocol.receive import COUNTERS, LADDER, Notice, Received, Receiver, is_link_local, receive
+from pyvrrp.protocol.settings import ListMismatch
 
 VECTORS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent / "vectors" / "adverts.json").read_text(encoding="utf-8")

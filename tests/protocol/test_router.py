@@ -42,7 +42,8 @@ from pyvrrp.protocol.events import (
     Startup,
     VipsMissing,
 )
-from pyvrrp.protocol.router import ASSERTED_SENDERS_MAX, RouterSettings, VirtualRouter
+from pyvrrp.protocol.router import ASSERTED_SENDERS_MAX, VirtualRouter
+from pyvrrp.protocol.settings import RouterSettings
 from pyvrrp.protocol.states import State
 
 VIP = IPv4Address("192.0.2.254")

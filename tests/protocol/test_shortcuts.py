@@ -30,7 +30,8 @@ from pyvrrp.protocol.events import (
     Startup,
     VipsMissing,
 )
-from pyvrrp.protocol.router import RouterSettings, VirtualRouter
+from pyvrrp.protocol.router import VirtualRouter
+from pyvrrp.protocol.settings import RouterSettings
 from pyvrrp.protocol.states import State
 
 VIP = IPv4Address("192.0.2.254")

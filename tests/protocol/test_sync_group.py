@@ -31,7 +31,8 @@ from pyvrrp.protocol.events import (
     Shutdown,
     Startup,
 )
-from pyvrrp.protocol.router import RouterSettings, VirtualRouter
+from pyvrrp.protocol.router import VirtualRouter
+from pyvrrp.protocol.settings import RouterSettings
 from pyvrrp.protocol.states import State
 from pyvrrp.protocol.sync_group import GroupSettings, SyncGroup
 

@@ -28,25 +28,16 @@ from pathlib import Path
 
 import pytest
 
+from pyvrrp.engine.commands import ClearFault, Configure, RaiseFault, SetPriority, Stop
 from pyvrrp.engine.loop import Engine
-from pyvrrp.engine.streams import (
-    ClearFault,
-    Configure,
-    Entered,
-    InstanceSettings,
-    RaiseFault,
-    Remarked,
-    Report,
-    SetPriority,
-    Stop,
-)
+from pyvrrp.engine.reports import Entered, Remarked, Report
+from pyvrrp.engine.settings import InstanceSettings
 from pyvrrp.net.simulated import World
 from pyvrrp.net.system import Datagram, ReceivePath, VirtualAddress
 from pyvrrp.protocol.actions import Note
 from pyvrrp.protocol.advertisement import decode
-from pyvrrp.protocol.announcing import AnnouncementSettings
 from pyvrrp.protocol.constants import Family
-from pyvrrp.protocol.router import RouterSettings
+from pyvrrp.protocol.settings import AnnouncementSettings, RouterSettings
 
 OFF, SPLIT, EBPF = ReceivePath.OFF, ReceivePath.SPLIT, ReceivePath.EBPF
 HERE = Path(__file__).parent

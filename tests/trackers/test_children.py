@@ -56,6 +56,19 @@ def descriptors() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
+@pytest.fixture(name="_like_the_daemon")
+def _none_ignored() -> Iterator[None]:
+    """Ignore no signal, as the daemon from its start on; who started the tests may, as `nohup` does."""
+    given_back = {signal.SIGPIPE, signal.SIGXFSZ}  # Python ignores them itself, but not for its children
+    ignored = [number for number in signal.valid_signals() if signal.getsignal(number) == signal.SIG_IGN]
+    changed = [number for number in ignored if number not in given_back]
+    for number in changed:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number in changed:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @pytest.fixture(autouse=True)
 def _no_descriptor_left() -> Iterator[None]:
     before = descriptors()
@@ -123,6 +136,7 @@ async def test_words_and_variables(script: Script) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("_like_the_daemon")
 async def test_what_a_program_is_given(script: Script) -> None:
     """Own group, /dev/null to read, nothing else open, keepalived's umask, default signals."""
     body = """

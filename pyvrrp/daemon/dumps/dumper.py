@@ -19,7 +19,7 @@ from pyvrrp.config.model import Configuration
 from pyvrrp.daemon.keeper import EngineKeeper
 from pyvrrp.daemon.telling import Known, Logger, Teller
 from pyvrrp.daemon.tracking import Tracking
-from pyvrrp.engine.streams import InstanceStatus, Status
+from pyvrrp.engine.reports import InstanceStatus, Status
 from pyvrrp.errors import KernelError, VrrpError
 from pyvrrp.net.system import System
 

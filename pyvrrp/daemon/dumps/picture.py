@@ -11,7 +11,8 @@ from pyvrrp.config.model import Command, Configuration, SyncGroup, Track, VrrpIn
 from pyvrrp.daemon.dumps.statistics import Statistics
 from pyvrrp.daemon.plan import INTERFACE, SCRIPT
 from pyvrrp.daemon.tracking import Check
-from pyvrrp.engine.streams import InstanceSettings, InstanceStatus
+from pyvrrp.engine.reports import InstanceStatus
+from pyvrrp.engine.settings import InstanceSettings
 from pyvrrp.errors import ConfigError
 from pyvrrp.net.system import AssignedAddress, Link
 from pyvrrp.protocol.states import State
