@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import Literal, Self
 
 from pyvrrp.engine.commands import Ask, ClearFault, Command, Configure, RaiseFault, SetPriority, Stop
-from pyvrrp.engine.loop import Engine, EngineDriver
+from pyvrrp.engine.driver import EngineDriver
+from pyvrrp.engine.loop import Engine
 from pyvrrp.engine.reports import Entered, InstanceStatus, Report, Status, Stopped
 from pyvrrp.engine.settings import InstanceSettings
 from pyvrrp.errors import UsageError, VrrpError

@@ -15,6 +15,7 @@ from pyvrrp.config.model import Place, VrrpInstance
 from pyvrrp.config.origins import Record
 from pyvrrp.config.parser import Draft, Item, Said
 from pyvrrp.config.rows import Block, Row
+from pyvrrp.config.values import Located
 
 _ROWS: Final = tuple(
     row

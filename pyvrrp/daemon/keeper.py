@@ -8,16 +8,19 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from pyvrrp.daemon.engine_link import EngineLink, EngineProcess
+from pyvrrp.daemon.engine_link import EngineLink
+from pyvrrp.daemon.engine_process import EngineProcess
 from pyvrrp.daemon.telling import Logger
 from pyvrrp.engine.commands import Ask, Command, Hardening, Stop, Sync
-from pyvrrp.engine.loop import Engine, EngineDriver
 from pyvrrp.engine.process import ALIVE
 from pyvrrp.engine.reports import Report, Status
 from pyvrrp.errors import VrrpError
 from pyvrrp.net.system import System
+
+if TYPE_CHECKING:
+    from pyvrrp.engine.driver import EngineDriver
 
 ANSWER_TIMEOUT_S: Final = 5.0
 """An engine that does not answer within this time is stuck."""
@@ -93,6 +96,9 @@ class EngineKeeper:
         """Start an engine, or take over one that was begun before there was an event loop."""
         loop = asyncio.get_running_loop()
         if self._make is None:
+            from pyvrrp.engine.driver import EngineDriver  # noqa: PLC0415  a megabyte that a process of its own has
+            from pyvrrp.engine.loop import Engine  # noqa: PLC0415
+
             engine = Engine(self._system, self._report)
             self.driver = EngineDriver(engine, self._system, loop, self._crashed)
         else:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pyvrrp.daemon import drop_in, reading
-from pyvrrp.daemon.engine_link import EngineProcess
+from pyvrrp.daemon.engine_process import EngineProcess
 from pyvrrp.daemon.options import RunOptions
 from pyvrrp.errors import ConfigError, NotPermitted, VrrpError
 from pyvrrp.net import rights

@@ -24,7 +24,7 @@ from pyvrrp.daemon.daemonise import SUPERVISED_SIGNALS
 from pyvrrp.daemon.deciding import Decided, Decider
 from pyvrrp.daemon.draining import Draining
 from pyvrrp.daemon.dumps.dumper import PREPARE_S, SIGNALS, Dumper, Subject
-from pyvrrp.daemon.engine_link import EngineProcess
+from pyvrrp.daemon.engine_process import EngineProcess
 from pyvrrp.daemon.keeper import ANSWER_TIMEOUT_S, EngineGoneError, EngineKeeper
 from pyvrrp.daemon.looks import Looks
 from pyvrrp.daemon.orphans import Orphans, adopts

@@ -13,18 +13,15 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pyvrrp.errors import KernelError, LinkNotReady, NotPermitted
 from pyvrrp.net import addresses as virtual
 from pyvrrp.net import rights
-from pyvrrp.net.batches import FrameSocket
-from pyvrrp.net.intake import Intake
 from pyvrrp.net.netlink import rtnetlink
 from pyvrrp.net.netlink.client import Client, Monitor
 from pyvrrp.net.netlink.wire import Answer, Request
 from pyvrrp.net.refusals import CAP_NET_ADMIN, CAP_NET_RAW, refusal
-from pyvrrp.net.sockets import open_raw_socket
 from pyvrrp.net.system import (
     AdvertisementSocket,
     AssignedAddress,
@@ -34,6 +31,10 @@ from pyvrrp.net.system import (
     VirtualAddress,
 )
 from pyvrrp.protocol.constants import Family, IPAddress
+
+if TYPE_CHECKING:
+    from pyvrrp.net.batches import FrameSocket
+    from pyvrrp.net.intake import Intake
 
 _CAPABILITIES: Final = ((12, CAP_NET_ADMIN), (13, CAP_NET_RAW))  # linux/capability.h
 _REQUESTS_MAX: Final = 8192  # laid out; beyond it the oldest is laid out again
@@ -180,6 +181,9 @@ class LinuxSystem:
             LinkNotReady: The interface is gone or down.
             NotPermitted: CAP_NET_RAW is missing.
         """
+        from pyvrrp.net.intake import Intake  # noqa: PLC0415  here as below: the daemon's control opens none
+        from pyvrrp.net.sockets import open_raw_socket  # noqa: PLC0415
+
         intake = self._intakes.get(family)
         if intake is None:
             intake = self._intakes[family] = Intake(family)
@@ -311,6 +315,8 @@ class LinuxSystem:
 
     def _frame_socket(self) -> FrameSocket:
         if self._frames is None:
+            from pyvrrp.net.batches import FrameSocket  # noqa: PLC0415
+
             self._frames = FrameSocket()
         return self._frames
 

@@ -78,7 +78,7 @@ def test_the_order_at_the_start(daemons: Daemons) -> None:
     """The state file is written before the engine hears of the first address."""
     code = BEFORE_THE_ENGINE_SPEAKS.replace(
         "launch._control = control",
-        "import os\nfrom pathlib import Path\nfrom pyvrrp.daemon.engine_link import EngineProcess\n"
+        "import os\nfrom pathlib import Path\nfrom pyvrrp.daemon.engine_process import EngineProcess\n"
         "send = EngineProcess.send\ndef noted(self, command):\n"
         "    print(type(command).__name__, len(list(Path('run').glob('*/*/state.json'))), file=sys.stderr)\n"
         "    send(self, command)\nEngineProcess.send = noted\nlaunch._control = control",

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from pyvrrp.engine.commands import Ask, Configure, Stop
-from pyvrrp.engine.loop import Engine, EngineDriver
+from pyvrrp.engine.driver import EngineDriver
+from pyvrrp.engine.loop import Engine
 from pyvrrp.engine.reports import Entered, Report, Status, Stopped
 from pyvrrp.errors import KernelError
 from pyvrrp.net.linux import LinuxSystem

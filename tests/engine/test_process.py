@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from pyvrrp.engine import paths, process
+from pyvrrp.engine import child, paths, process
 from pyvrrp.engine.commands import Ask, Command, Configure, Hardening, Reconfigure, Stop, Sync
 from pyvrrp.engine.loop import Engine
 from pyvrrp.engine.pipe import Pipe
@@ -71,7 +71,7 @@ def test_a_fault_is_told_with_the_place(network: Network, ends: Ends, monkeypatc
     with network.namespace("a").inside(), closing(Pipe(ends[0])) as control:
         process.entrust(ends[0], ())
         control.send(Ask(1))
-        assert process._Child(ends[1]).run() == process.EXIT_CRASHED
+        assert child.Child(ends[1]).run() == process.EXIT_CRASHED
         failure = next_value(control)
     assert isinstance(failure, VrrpError)
     assert str(failure) == "ZeroDivisionError: by nothing"
@@ -83,7 +83,7 @@ def test_a_kernel_that_refuses_is_told(network: Network, ends: Ends, monkeypatch
     """Also before it has begun."""
     monkeypatch.setattr("pyvrrp.net.linux.LinuxSystem.monitor", lambda _: 1 / 0)
     with network.namespace("a").inside(), closing(Pipe(ends[0])) as control:
-        assert process._Child(ends[1]).run() == process.EXIT_CRASHED
+        assert child.Child(ends[1]).run() == process.EXIT_CRASHED
         assert isinstance(next_value(control), VrrpError)
 
 
@@ -93,7 +93,7 @@ def test_it_answers_and_stops(network: Network, ends: Ends) -> None:
         process.entrust(ends[0], ())
         control.send(Ask(7))
         control.send(Stop(handover=True))
-        assert process._Child(ends[1]).run() == 0
+        assert child.Child(ends[1]).run() == 0
         values = control.receive()
     assert isinstance(values[0], Status)
     assert (values[0].token, values[-1]) == (7, Stopped())
@@ -109,11 +109,11 @@ def test_without_control_it_ends_in_order(network: Network, ends: Ends, monkeypa
         original(self, command)
 
     monkeypatch.setattr(Engine, "command", noted)
-    monkeypatch.setattr(process.Vigil, "prepare", lambda _: False)  # a rehearsal has an engine too
+    monkeypatch.setattr(child.Vigil, "prepare", lambda _: False)  # a rehearsal has an engine too
     with network.namespace("a").inside():
         process.entrust(ends[0], ())
         ends[0].close()
-        assert process._Child(ends[1]).run() == 0
+        assert child.Child(ends[1]).run() == 0
     assert commands == [Stop(handover=True)]
 
 
@@ -122,7 +122,7 @@ def test_what_is_never_begun_ends(network: Network, ends: Ends) -> None:
     """Control has read a configuration that is no good: nothing is done, nothing is said."""
     with network.namespace("a").inside():
         ends[0].close()
-        assert process._Child(ends[1]).run() == 0
+        assert child.Child(ends[1]).run() == 0
 
 
 @pytest.mark.root
@@ -133,14 +133,14 @@ def test_it_holds_the_locks_it_was_given(network: Network, ends: Ends, tmp_path:
         fcntl.flock(held, fcntl.LOCK_EX)
         process.entrust(ends[0], [held.fileno()])
     with network.namespace("a").inside():
-        child = process._Child(ends[1])
+        one = child.Child(ends[1])
         with file.open() as other, pytest.raises(BlockingIOError):
             fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
         ends[0].close()
-        assert child.run() == 0
+        assert one.run() == 0
         with file.open() as other, pytest.raises(BlockingIOError):
             fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for descriptor in child._gifts:
+        for descriptor in one._gifts:
             os.close(descriptor)
         with file.open() as other:
             fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -154,7 +154,7 @@ def test_how_it_is_scheduled_is_the_affair_of_the_process(network: Network, ends
         control.send(Hardening(rt_priority=1000))
         control.send(Ask(1))
         control.send(Stop())
-        assert process._Child(ends[1]).run() == 0
+        assert child.Child(ends[1]).run() == 0
         failed, *others = control.receive()
     assert isinstance(failed, KernelFailed)
     assert "cannot use real-time priority 1000: Invalid argument (EINVAL)" in failed.text
@@ -172,7 +172,7 @@ def test_a_configuration_may_come_in_short(network: Network, ends: Ends, monkeyp
         original(self, command)
 
     monkeypatch.setattr(Engine, "command", noted)
-    monkeypatch.setattr(process.Vigil, "prepare", lambda _: False)  # a rehearsal has an engine too
+    monkeypatch.setattr(child.Vigil, "prepare", lambda _: False)  # a rehearsal has an engine too
     first = Configure((settings("a", 1), settings("b", 2)))
     second = Configure((settings("b", 2), settings("c", 3), settings("a", 9)))
     short = Reconfigure.of(second, first)
@@ -181,7 +181,7 @@ def test_a_configuration_may_come_in_short(network: Network, ends: Ends, monkeyp
         process.entrust(ends[0], ())
         for command in (first, short, Sync(5), Stop()):
             control.send(command)
-        assert process._Child(ends[1]).run() == 0
+        assert child.Child(ends[1]).run() == 0
         values = control.receive()
     assert seen == [first, second, Stop()]
     configured = [command for command in seen if isinstance(command, Configure)]
@@ -196,16 +196,16 @@ def test_a_sync_is_answered_with_nothing(network: Network, ends: Ends, monkeypat
         process.entrust(ends[0], ())
         control.send(Configure((settings("a", 1),)))
         control.send(Sync(5))
-        child = process._Child(ends[1])
-        original = child._report
+        one = child.Child(ends[1])
+        original = one._report
 
         def stop_then(report: Report) -> None:
             original(report)
             if isinstance(report, Status):
                 control.send(Stop())
 
-        monkeypatch.setattr(child, "_report", stop_then)
-        assert child.run() == 0
+        monkeypatch.setattr(one, "_report", stop_then)
+        assert one.run() == 0
         values = control.receive()
     (status,) = (value for value in values if isinstance(value, Status))
     assert (status.token, status.instances, status.interfaces) == (5, (), {})
@@ -216,11 +216,11 @@ def test_a_sync_is_answered_with_nothing(network: Network, ends: Ends, monkeypat
 def test_reports_that_nobody_reads_are_counted(network: Network, ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pyvrrp.engine.pipe.WAITING_MAX", -1)
     with network.namespace("a").inside(), closing(Pipe(ends[0])) as control:
-        child = process._Child(ends[1])
-        child._report(Stopped())
-        child._report(Stopped())  # to say so is tried, and lost as well
+        one = child.Child(ends[1])
+        one._report(Stopped())
+        one._report(Stopped())  # to say so is tried, and lost as well
         monkeypatch.setattr("pyvrrp.engine.pipe.WAITING_MAX", 1000)
-        child._report(Stopped())
+        one._report(Stopped())
         lost, *rest = control.receive()
     assert isinstance(lost, KernelFailed)
     assert "3 reports of the engine were lost" in lost.text
@@ -264,15 +264,13 @@ def test_what_it_imports_is_little(network: Network) -> None:
 
 
 @pytest.fixture
-def waiter() -> Iterator[tuple[process.Waiter, socket.socket]]:
+def waiter() -> Iterator[tuple[child.Waiter, socket.socket]]:
     ours, theirs = Pipe.pair()
-    with ours, theirs, closing(process.Waiter(ours.fileno())) as made:
+    with ours, theirs, closing(child.Waiter(ours.fileno())) as made:
         yield made, theirs
 
 
-def test_the_wait_has_microseconds(
-    waiter: tuple[process.Waiter, socket.socket], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_wait_has_microseconds(waiter: tuple[child.Waiter, socket.socket], monkeypatch: pytest.MonkeyPatch) -> None:
     """It waits in select(2), which is asked for exactly the time wanted."""
     asked: list[float] = []
 
@@ -285,7 +283,7 @@ def test_the_wait_has_microseconds(
     assert asked == [0.000_2]
 
 
-def test_the_pipe_is_heard(waiter: tuple[process.Waiter, socket.socket]) -> None:
+def test_the_pipe_is_heard(waiter: tuple[child.Waiter, socket.socket]) -> None:
     made, other = waiter
     assert not made.wait(0, writing=False)[0]
     assert not made.wait(30, writing=True)[0]  # at once: it can be written to
@@ -296,7 +294,7 @@ def test_the_pipe_is_heard(waiter: tuple[process.Waiter, socket.socket]) -> None
 
 
 @pytest.mark.parametrize("at_least", [0, 1024])
-def test_any_descriptor_is_heard(waiter: tuple[process.Waiter, socket.socket], at_least: int) -> None:
+def test_any_descriptor_is_heard(waiter: tuple[child.Waiter, socket.socket], at_least: int) -> None:
     """Also one that select(2) cannot take."""
     made, _ = waiter
     resource_limit(at_least + 100)
@@ -314,7 +312,7 @@ def test_any_descriptor_is_heard(waiter: tuple[process.Waiter, socket.socket], a
     os.close(writing)
 
 
-def test_a_closed_descriptor_is_forgotten(waiter: tuple[process.Waiter, socket.socket]) -> None:
+def test_a_closed_descriptor_is_forgotten(waiter: tuple[child.Waiter, socket.socket]) -> None:
     resource_limit(1200)
     null = os.open(os.devnull, os.O_RDONLY)
     reading, writing = os.pipe()
