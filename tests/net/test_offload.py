@@ -421,11 +421,11 @@ with socket.socket(socket.AF_INET, socket.SOCK_RAW, 112) as sock:
 
 FORBID_BPF = """
 import ctypes, struct
-from pyvrrp.net.offload import _syscall_number
+from pyvrrp.net.ebpf.kernel import syscall_number
 rules = struct.pack(
     "=HBBIHBBIHBBIHBBI",
     0x20, 0, 0, 0,                       # the number of the system call
-    0x15, 0, 1, _syscall_number(),
+    0x15, 0, 1, syscall_number(),
     0x06, 0, 0, 0x00050001,              # SECCOMP_RET_ERRNO, EPERM
     0x06, 0, 0, 0x7FFF0000,
 )

@@ -12,8 +12,10 @@ from ipaddress import IPv6Address
 import pytest
 
 from pyvrrp.errors import KernelError, NotPermitted
-from pyvrrp.net import offload, rights
-from pyvrrp.net.offload import build_program, fingerprint, open_offload
+from pyvrrp.net import rights
+from pyvrrp.net.ebpf import kernel
+from pyvrrp.net.ebpf.program import build_program
+from pyvrrp.net.offload import fingerprint, open_offload
 from pyvrrp.protocol.constants import Family
 from pyvrrp.protocol.headers import IpHeader
 from tests.net.crafted import header
@@ -87,8 +89,8 @@ def answer(number: int) -> Callable[..., int]:
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.E2BIG])
 def test_a_kernel_without_what_it_needs(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    monkeypatch.setattr(offload, "_bpf", answer(number))
-    monkeypatch.setattr(offload, "_capable", lambda: True)
+    monkeypatch.setattr(kernel, "_bpf", answer(number))
+    monkeypatch.setattr(kernel, "_capable", lambda: True)
     error = refused(r"cannot create eBPF table: .*needs Linux 5.8")
     assert error.errno == number
     assert not isinstance(error, NotPermitted)
@@ -115,6 +117,6 @@ def test_which_right_is_missing(
     effective, seccomp = status
     files = {"status": STATUS.format(seccomp), "uid_map": uid_map}
     monkeypatch.setattr(rights, "effective", lambda: effective)
-    monkeypatch.setattr(offload, "_bpf", answer(number))
-    monkeypatch.setattr(offload, "_read", files.__getitem__)
+    monkeypatch.setattr(kernel, "_bpf", answer(number))
+    monkeypatch.setattr(kernel, "_read", files.__getitem__)
     assert isinstance(refused(reason), NotPermitted)
