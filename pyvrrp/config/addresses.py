@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from pyvrrp.config.codes import Code
 from pyvrrp.config.model import AddressLine, IPInterface, Track
 from pyvrrp.config.readers import BadValue, Reading
-from pyvrrp.config.texts import interface_name, parse_address
+from pyvrrp.config.texts import host_address, interface_name, parse_address
 from pyvrrp.protocol.constants import IPAddress
 
 LABEL_LENGTH: Final = 15  # IFNAMSIZ with its NUL
@@ -225,7 +225,7 @@ class UnicastPeer:
 
     def __call__(self, reading: Reading) -> Peer:
         words = reading.words
-        address = parse_address(words[0])
+        address = host_address(reading, 0)
         if address is None:
             raise BadValue(f"malformed unicast peer address {reading.shown(0)}. Skipping...", Code.BAD_ADDRESS, word=0)
         bounds = {"min_ttl": 0, "max_ttl": TTL_MAX}

@@ -14,7 +14,7 @@ from pyvrrp.protocol.constants import Family, IPAddress
 _UNKNOWN_PLACE: Final = Place("<configuration>", 1, 1)
 
 
-def check(configuration: Configuration, refused: Collection[str], log: Log) -> None:
+def check(configuration: Configuration, refused: Collection[str], log: Log) -> frozenset[str]:
     """
     Check what does not depend on the host.
 
@@ -22,12 +22,16 @@ def check(configuration: Configuration, refused: Collection[str], log: Log) -> N
         configuration: All that is defined.
         refused: Names of the instances that are not run, among them those that are not even in the configuration.
         log: Takes the complaints.
+
+    Returns:
+        The names in *refused*, and of those who cannot be run beside the others.
     """
     if not (configuration.instances or refused):
         log.add(Severity.NOTE, Place(log.file, 1, 1), "there is no virtual router here", code=Code.NO_ROUTER)
-        return
-    _check_duplicates(configuration, log)
+        return frozenset()
+    alike = _check_duplicates(configuration, log)
     _check_security(configuration, log)
+    return alike.union(refused)
 
 
 def check_interfaces(configuration: Configuration, interfaces: Collection[str], log: Log) -> None:
@@ -78,21 +82,39 @@ def _identity(instance: VrrpInstance) -> tuple[str | None, int, Family, bool, IP
     return instance.interface, instance.vrid, instance.family, instance.unicast, destination
 
 
-def _check_duplicates(configuration: Configuration, log: Log) -> None:
-    seen: dict[tuple[str | None, int, Family, bool, IPAddress | None], VrrpInstance] = {}
+def _check_duplicates(configuration: Configuration, log: Log) -> frozenset[str]:
+    """
+    Complain of instances that share a VRID; nothing is run then.
+
+    Returns:
+        Those that keepalived tells apart by their peers, and we do not yet: the first of them is run.
+    """
+    seen: dict[tuple[str | None, int, Family, bool, IPAddress | None], list[VrrpInstance]] = {}
+    alike = set()
     for instance in configuration.instances:
-        identity = _identity(instance)
-        first = seen.setdefault(identity, instance)
-        if first is not instance:
-            log.add(
-                Severity.FATAL,
-                instance.place or _UNKNOWN_PLACE,
-                f"{shown(first.name)} and {shown(instance.name)} both use VRID {instance.vrid} with"
-                f" IPv{identity[2]:d} on interface {shown(str(instance.interface))}",
-                hint=_seen_from(first.place, instance.place),
-                dropped=True,
-                code=Code.DUPLICATE_VRID,
-            )
+        others = seen.setdefault(_identity(instance), [])
+        peers = set(instance.unicast_peers)
+        same = next((one for one in others if not peers or peers & {*one.unicast_peers}), None)
+        first = same or next(iter(others), None)
+        others.append(instance)
+        if first is None:
+            continue
+        message = (
+            f"{shown(first.name)} and {shown(instance.name)} both use VRID {instance.vrid} with"
+            f" IPv{instance.family:d} on interface {shown(str(instance.interface))}"
+        )
+        if same is None:
+            alike.add(instance.name)
+            message += f"; not supported yet with other peers, so {shown(instance.name)} is not run"
+        log.add(
+            Severity.UNSUPPORTED if same is None else Severity.FATAL,
+            instance.place or _UNKNOWN_PLACE,
+            message,
+            hint=_seen_from(first.place, instance.place),
+            dropped=True,
+            code=Code.DUPLICATE_VRID,
+        )
+    return frozenset(alike)
 
 
 def _seen_from(first: Place | None, other: Place | None) -> str:

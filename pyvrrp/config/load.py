@@ -49,7 +49,7 @@ def parse_text(
 def judge(drafts: Drafts, log: Log, interfaces: Collection[str] | None) -> Parsed:
     """What a text comes to that has been read; arguments as for `parse_text`."""
     everything, refused = build(drafts, log)
-    check(everything, refused, log)
+    refused = check(everything, refused, log)
     if interfaces is not None:
         check_interfaces(everything, interfaces, log)
     return Parsed(runnable(everything, refused), log.complaints(), tuple(sorted(refused)), everything)

@@ -281,7 +281,7 @@ class _Preprocessor:
             self._log.add(Severity.ERROR, place, UNTERMINATED, dropped=True, code=Code.QUOTE)
         value = text[match.end() :]
         self._open = _OpenDefinition(match["name"], place)
-        if not _goes_on(raw):
+        if not (_goes_on(raw) or _goes_on(text)):  # the backslash may stand before a comment
             self._open.lines.append(value)
             self._end_definition()
         elif first := _without_backslash(value):
@@ -290,10 +290,11 @@ class _Preprocessor:
     def _continue(self, raw: str) -> None:
         assert self._open is not None
         text = raw[: comment_at(raw, COMMANDS)].strip(_BLANKS)
-        line = _without_backslash(text) if _goes_on(raw) else text
+        goes_on = _goes_on(raw) or _goes_on(text)
+        line = _without_backslash(text) if goes_on else text
         if line:
             self._open.lines.append(line)
-        if not _goes_on(raw):
+        if not goes_on:
             self._end_definition()
 
     def _end_definition(self) -> None:

@@ -238,6 +238,7 @@ class Seconds:
         digits: Digits after the point that count.
         zero_us: What 0 becomes, where keepalived mends it.
         unit: Microseconds of 1: a million for seconds, a thousand for milliseconds.
+        lenient: As in keepalived, characters after the number are complained about and ignored.
     """
 
     low_us: int
@@ -245,6 +246,7 @@ class Seconds:
     digits: int = 6
     zero_us: int | None = None
     unit: int = US_PER_S
+    lenient: bool = False
 
     def __call__(self, reading: Reading) -> int:
         value = self.number(reading, reading.word())
@@ -254,9 +256,13 @@ class Seconds:
     def number(self, reading: Reading, text: str, word: int = 1) -> int:
         """One number in its range, in microseconds."""
         keyword = reading.words[0]
-        match = _DECIMAL.fullmatch(text)
-        if match is None or not (match["whole"] or match["fraction"]):
+        match = _DECIMAL.match(text)
+        whole_of_it = match is not None and match.end() == len(text)
+        if match is None or not (match["whole"] or match["fraction"]) or not (whole_of_it or self.lenient):
             raise BadValue(f"invalid number {reading.shown(word)} for {keyword}", Code.BAD_NUMBER, word=word)
+        if not whole_of_it:
+            message = f"invalid number {reading.shown(word)} for {keyword}, using {shown(match.group())}"
+            reading.mend(message, Code.BAD_NUMBER, word=word)
         fraction = match["fraction"] or ""
         if len(fraction) > self.digits:
             message = f"number {reading.shown(word)} has too many decimal places for {keyword}, {self.digits} are used"
@@ -295,10 +301,13 @@ class Weight:
         words = reading.words
         if len(words) < 2 and not self.required:
             raise missing(reading)
-        match = _INTEGER.fullmatch(reading.word())
+        text = reading.word()
+        match = _INTEGER.match(text)
         if match is None:
             raise BadValue(f"invalid number {reading.shown()} for {words[0]}", Code.BAD_NUMBER)
         weight = whole(match.group())
+        if match.end() < len(text):  # without a weight a failure would be FAULT
+            reading.mend(f"invalid number {reading.shown()} for {words[0]}, using {weight}", Code.BAD_NUMBER)
         if abs(weight) > self.high:
             message = f"weight {reading.shown()} must be in [-{self.high}, {self.high}]"
             if not self.clamp:

@@ -157,6 +157,16 @@ def parse_address(text: str) -> IPAddress | None:
         return None
 
 
+def host_address(reading: Reading, word: int) -> IPAddress | None:
+    """The address of a host; a prefix length behind it means nothing, and keepalived passes over it in silence."""
+    text, slash, _length = reading.words[word].partition("/")
+    address = parse_address(text)
+    if slash and address is not None:
+        message = f"the prefix length of {reading.shown(word)} means nothing here"
+        reading.complain(Severity.NOTE, message, word=word, code=Code.EXTRA_WORDS)
+    return address
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """
@@ -171,8 +181,8 @@ class Address:
     multicast: bool = False
 
     def __call__(self, reading: Reading) -> IPAddress:
-        keyword, text = reading.words[0], reading.word()
-        address = parse_address(text)
+        keyword, _text = reading.words[0], reading.word()
+        address = host_address(reading, 1)
         if address is None:
             raise BadValue(f"malformed {keyword} address {reading.shown()}. Skipping...", Code.BAD_ADDRESS)
         if self.family is not None and address.version != self.family:

@@ -27,6 +27,7 @@ ADDRESSES_LEFT: Final = "addresses-left"
 ADVERTISEMENT_OLD: Final = "advertisement-old"
 DEADLINE_MISSED: Final = "deadline-missed"
 NOT_TAKING_PART: Final = "not-taking-part"
+IDLE: Final = "idle"
 
 _TAKES_PART: Final = ("MASTER", "BACKUP")
 _PRIORITY_OWNER: Final = 255  # as protocol.constants, whose import costs more than all of this
@@ -106,7 +107,9 @@ def judge(status: _Json) -> tuple[Reason, ...]:
     """
     instances = status["instances"]
     served = {address for one in instances if one["state"] == "MASTER" for address in one["virtual_addresses"]}
-    return tuple(reason for one in instances for reason in _of_instance(one, served))
+    found = tuple(reason for one in instances for reason in _of_instance(one, served))
+    idle = status["daemon"].get("idle")  # an older daemon has no such word
+    return (Reason(IDLE, idle, liveness=False), *found) if idle else found
 
 
 def lasting(first: Sequence[Reason], second: Sequence[Reason]) -> tuple[Reason, ...]:

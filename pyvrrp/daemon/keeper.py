@@ -30,6 +30,12 @@ CRASHES_MAX: Final = 5
 
 CRASH_WINDOW_S: Final = 60.0
 
+START_AGAIN_S: Final = 1.0
+"""An engine that cannot be started is tried again after this time: what is lacking may be there then."""
+
+STARTS_MAX: Final = 30
+"""So often in a row."""
+
 
 class EngineGoneError(VrrpError):
     """The engine failed too often, and the daemon ends."""
@@ -85,6 +91,7 @@ class EngineKeeper:
         self._answered = True
         self._over = False
         self._crashes: deque[float] = deque()
+        self._unstarted = 0
         self.driver: EngineDriver | EngineLink | None = None
 
     @property
@@ -196,11 +203,25 @@ class EngineKeeper:
         if len(self._crashes) >= CRASHES_MAX or self._owner.stopping:
             self._give_up()
             return
+        self._start_again()
+
+    def _start_again(self) -> None:
+        """Start another; no descriptor or no memory may be left for one, and soon there is."""
+        if self._owner.stopping:
+            self._give_up()
+            return
         try:
             self.start()
-        except Exception as again:  # noqa: BLE001  as above; the number of attempts bounds the recursion
-            self._crashed(again)
+        except Exception as error:  # noqa: BLE001  as above
+            self._log.error(f"the engine cannot be started: {error!r}")
+            self._log.debug("where that was", exc_info=error)
+            self._unstarted += 1
+            if self._unstarted >= STARTS_MAX:
+                self._give_up()
+            else:
+                asyncio.get_running_loop().call_later(START_AGAIN_S, self._start_again)
             return
+        self._unstarted = 0
         self._owner.engine_restarted()
         for question, _ in self._answers.values():  # they went with the engine that was asked
             self._send(question)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from pyvrrp.daemon import drop_in, reading
 from pyvrrp.daemon.engine_process import EngineProcess
 from pyvrrp.daemon.options import RunOptions
-from pyvrrp.errors import ConfigError, NotPermitted, VrrpError
+from pyvrrp.errors import ConfigError, KernelError, NotPermitted, VrrpError
 from pyvrrp.net import rights
 from pyvrrp.version import __version__
 
@@ -225,6 +225,7 @@ def _claim(
     """What runs in the daemon's own process: claim its name, have the engine work, be control."""
     import re  # noqa: PLC0415
 
+    from pyvrrp.daemon import lines  # noqa: PLC0415
     from pyvrrp.daemon.daemonise import SUPERVISED_SIGNALS  # noqa: PLC0415
     from pyvrrp.daemon.deciding import Decider  # noqa: PLC0415
     from pyvrrp.daemon.locks import base_directory  # noqa: PLC0415
@@ -259,7 +260,10 @@ def _claim(
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
             spawned.begin(descriptors, options.offload)
             if vrrp_pid is not None:
-                vrrp_pid.rewrite(spawned.pid)
+                try:
+                    vrrp_pid.rewrite(spawned.pid)
+                except KernelError as error:  # no reason to go without an engine
+                    decider.say(lines.Line("error", str(error)))
             return spawned
 
         first.begin(descriptors, options.offload)

@@ -89,15 +89,14 @@ def _watched(instance: VrrpInstance, group: SyncGroup | None, scripts: Mapping[s
     priorities of their own would tear the members apart.
 
     Source:
-        keepalived 2.2.7: a script with a weight is not tracked then, an interface's weight becomes 0.
+        keepalived 2.2.7: a script with a weight is not tracked then. Its dump shows an interface's weight as 0, but the
+        interface never forces FAULT (as run: the priority changes with it all the same).
     """
     watched: dict[str, Tracked] = {}
     free = group is None or group.tracking_weight or group.may_part or instance.priority == PRIORITY_OWNER
     for one in _tracked(instance, scripts):
         if free or one.weight == 0:
             watched.setdefault(one.cause, one)
-        elif one.kind == INTERFACE:
-            watched.setdefault(one.cause, replace(one, weight=0, reverse=False))
     for one in () if group is None else _tracked(group, scripts):
         watched.setdefault(one.cause, one)
     return watched.values()

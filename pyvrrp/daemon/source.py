@@ -24,6 +24,11 @@ class Source(Protocol):
         """What is not as it was asked for, for `status`."""
         ...
 
+    @property
+    def idle(self) -> str:
+        """Why nothing is served although something is asked for; empty if something is, or nothing is asked for."""
+        ...
+
     def load(self) -> Parsed:
         """
         Read it for the first time: the engine has been forked, and everybody waits.

@@ -208,6 +208,7 @@ class Supervisor:
             "config": self._options.source,
             "up_s": round(time.monotonic() - self._started_s, 3),
             "drained": self._draining.everything,
+            "idle": self._options.beside.idle if self._options.beside else "",
             "warnings": [
                 *self._warnings,
                 *(self._options.beside.warnings if self._options.beside else ()),

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pyvrrp.config.model import VrrpScript
 from pyvrrp.daemon.duty import Duty
 from pyvrrp.daemon.plan import INTERFACE, NOTHING, SCRIPT, Plan
 from pyvrrp.engine.commands import ClearFault, Command, RaiseFault, SetPriority
@@ -70,7 +71,7 @@ class Tracking:
         """
         Run what *plan* tracks instead of what ran before, and tell the engine what is known already.
 
-        Scripts keep their result if nothing about them has changed.
+        Scripts keep their result if they ask the same as before, and run on if nothing else about them has changed.
         """
         before, self._plan = self._plan, plan
         self._watchers = {}
@@ -85,7 +86,8 @@ class Tracking:
                 or before.scripts[name] != plan.scripts[name]
             ):
                 self._tasks.pop((kind, name)).cancel()
-                self._results.pop((kind, name), None)
+                if (kind, name) not in self._watchers or not _same_check(before.scripts[name], plan.scripts[name]):
+                    self._results.pop((kind, name), None)  # else it counts until there is another, as in keepalived
                 self._duties.pop(name, None)
         self._policy = policy
         for kind, name in self._watchers:
@@ -147,7 +149,8 @@ class Tracking:
     def _tracker(self, name: str) -> Tracker:
         script = self._plan.scripts[name]
         if not script.only_as_master:
-            return self._check(name, self._take(SCRIPT))
+            known = self._results.get((SCRIPT, name))
+            return self._check(name, self._take(SCRIPT), up=None if known is None else known.up)
         if (duty := self._duties.get(name)) is None:
             quiet = self._take(SCRIPT, told=False)
             duty = self._duties[name] = Duty(
@@ -156,11 +159,11 @@ class Tracking:
         self._serve(name)
         return duty
 
-    def _check(self, name: str, report: Report) -> Tracker:
+    def _check(self, name: str, report: Report, up: bool | None = None) -> Tracker:
         script = self._plan.scripts[name]
         if script.tcp is None:
-            return ScriptTracker(script, report, self._policy)
-        return TcpTracker(script, report, lambda: self._address_for(name))
+            return ScriptTracker(script, report, self._policy, up=up)
+        return TcpTracker(script, report, lambda: self._address_for(name), up=up)
 
     def _serve(self, name: str) -> None:
         watchers = self._watchers.get((SCRIPT, name), ())
@@ -209,3 +212,8 @@ class Tracking:
             else:
                 self._command(ClearFault(name, one.cause))
         self._command(SetPriority(name, effective_priority(self._plan.priorities[name], contributions)))
+
+
+def _same_check(one: VrrpScript, other: VrrpScript) -> bool:
+    """Whether they ask the same thing, however often and with whatever weight."""
+    return (one.command, one.tcp, one.only_as_master) == (other.command, other.tcp, other.only_as_master)

@@ -19,6 +19,7 @@ from pyvrrp.engine.reports import (
     Remarked,
     Report,
 )
+from pyvrrp.net.system import SEND
 from pyvrrp.protocol.actions import Cause, Note, Remark, Transition
 from pyvrrp.protocol.constants import US_PER_S
 from pyvrrp.protocol.states import State
@@ -60,7 +61,9 @@ def of_report(report: Report, own: Own) -> Iterator[Line]:
             yield Line("warning", f"({name}) advertisement from {source}: {detail}{again}", fields)
         case KernelFailed(name, operation, text, _):
             who = f"({name}) " if name else ""
-            yield Line("error", f"{who}{text}", {"instance": name, "operation": operation} if name else {})
+            # What cannot be sent is tried again in each interval.
+            repeats = "advertisements cannot be sent" if operation == SEND else ""
+            yield Line("error", f"{who}{text}", {"instance": name, "operation": operation} if name else {}, repeats)
         case FellBack(path, reason):
             text = f"advertisements are received by the path '{path}': {reason}"
             yield Line("warning", text, {"path": path})

@@ -127,6 +127,10 @@ class Batch:
         """Remove these addresses."""
         self._wishes.addresses += [(False, runner, address) for address in addresses]
 
+    def removals_first(self) -> None:
+        """Let what is removed and what is installed be of different instances: the latter shall stay."""
+        self._wishes.addresses.sort(key=lambda change: change[0])
+
     def announce(self, runner: InstanceRunner, rounds: int, addresses: Sequence[VirtualAddress]) -> None:
         """Announce these addresses, so many times each."""
         self._wishes.announcements.append((runner, runner.reign, rounds, addresses))

@@ -64,6 +64,13 @@ if TYPE_CHECKING:
 RETRY_US: Final = 1_000_000
 """An address that could not be installed or removed is tried again after this time."""
 
+TOGETHER_US: Final = 5_000
+"""
+A repetition that the kernel's filter kept may have come before what is handed up though its time is later by that much:
+the one has the time of the filter's work, the other that of its arrival, and of a batch all arrive before any is looked
+at. Repetitions are a whole interval apart.
+"""
+
 INTERFACE: Final = "interface"
 ADDRESS: Final = "address"
 SOCKET: Final = "socket"
@@ -252,7 +259,7 @@ class InstanceRunner:
             listener = self.listener
             assert listener is not None
             heard_us = listener.sock.heard_us(self.settings.router.vrid)
-            if heard_us > came_us:
+            if heard_us > came_us + min(TOGETHER_US, self.router.master_adver_interval_us // 2):
                 self._again = None
                 listener.disarm(self.settings.router.vrid)
                 self._later = heard_us, again
@@ -314,8 +321,12 @@ class InstanceRunner:
     def object(self, cause: str, detail: str, now_us: int, batch: Batch) -> None:
         """A tracker objects."""
         self.held.discard(cause)
-        self.tell(FaultRaised(_told(cause), detail), now_us, batch)
+        self.fail(cause, detail, now_us, batch)
         self.start(now_us, batch)
+
+    def fail(self, cause: str, detail: str, now_us: int, batch: Batch) -> None:
+        """A tracker objects; who has not started does not start for it."""
+        self.tell(FaultRaised(_told(cause), detail), now_us, batch)
 
     def start(self, now_us: int, batch: Batch) -> None:
         """Start once nothing is awaited any more."""

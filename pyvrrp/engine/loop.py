@@ -164,6 +164,7 @@ class Engine:
             self._obey(self._commands.popleft(), now_us)
         if self.stopped:
             return None
+        now_us = self._system.now_us()  # a configuration of hundreds takes longer than a short Master_Down_Interval
         if self._may_have_news(now_us, ready):
             self._hear_news(now_us, hurried=ready is not None and self._backup_is_due(now_us + NEAR_US))
         if self._patient_us is not None and (now_us >= self._patient_us or not self._backup_is_due(now_us + NEAR_US)):
@@ -249,6 +250,10 @@ class Engine:
 
     def _obey(self, command: Command, now_us: int) -> None:
         if self.stopped and not isinstance(command, Ask):
+            return
+        if self._draining and isinstance(command, RaiseFault):
+            if runner := self._runners.get(command.instance):
+                runner.fail(command.cause, command.detail, now_us, self._batch)
             return
         if self._draining and not isinstance(command, Ask | Stop):
             return
@@ -339,6 +344,7 @@ class Engine:
         self._report(Stopped())
 
     def _configure(self, command: Configure, now_us: int) -> None:
+        self._batch.carry_out(self._system, now_us, self._report)
         old = {runner.key: runner for runner in self._runners.values()}
         kept: dict[str, InstanceRunner] = {}
         self._applier.expect(
@@ -357,6 +363,7 @@ class Engine:
         for runner in old.values():
             runner.group = None  # gone from the configuration is gone from its group: the others go on
             runner.stop(now_us, self._batch)
+        self._batch.removals_first()  # an address may go from one of them to another
         self._batch.carry_out(self._system, now_us, self._report)
         for runner in old.values():
             runner.attach(None)  # not before its last word is sent
@@ -364,6 +371,7 @@ class Engine:
         self._runners = kept
         self._regroup(command.groups, now_us)
         self._look(now_us)
+        now_us = self._system.now_us()  # they listen from now on, so they wait from now on
         for runner in kept.values():
             runner.start(now_us, self._batch)
         for group in self._groups.values():

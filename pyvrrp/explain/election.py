@@ -125,7 +125,17 @@ def _parts(members: Sequence[Member]) -> tuple[tuple[Member, ...], ...]:
 
 def _start(parts: Sequence[Sequence[Member]], priorities: Priorities) -> Outcome:
     """All begin at once: whose Master_Down_Interval ends first is MASTER, then whoever may preempt."""
-    return _together(_begin(part, priorities) for part in parts)
+    return _together(outcome for part in parts for outcome in _begins(part, priorities))
+
+
+def _begins(part: Sequence[Member], priorities: Priorities) -> Iterator[Outcome]:
+    """The winner, and of those that do not hear it (but somebody else who does) the next one, and so on."""
+    left = [member for member in part if priorities(member) is not None]
+    while left:
+        outcome = _begin(left, priorities)
+        yield outcome
+        winner = next(member for member in left if member.node == outcome.masters[0])
+        left = [member for member in left if member is not winner and apart(member, winner, priorities)]
 
 
 def _together(outcomes: Iterator[Outcome]) -> Outcome:
@@ -249,7 +259,10 @@ def _failure(parts: Sequence[Sequence[Member]], normal: Outcome, failing: Member
     master = next((each for each in home if each.node in normal.masters), None)
     released = watch is not None and after is None and not watch.own  # its own link carries no priority 0 any more
     now, tied, after_us, how = _next(home, master, priorities, released=released)
-    others = tuple(name for name in normal.masters if master is None or name != master.node)
+    deaf = [each for each in home if now and each is not now and priorities(each) is not None]
+    deaf = [each for each in deaf if now and apart(each, now, priorities)]
+    others = tuple(name for name in normal.masters if name not in {each.node for each in home})
+    others += _start((deaf,), priorities).masters
     outcome = Outcome((*others, *([now.node] if now else [])), () if others else tied)
     back = outcome
     if now is not None:

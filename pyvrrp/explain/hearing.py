@@ -7,7 +7,7 @@ The order and the rules are those of the receive checks (`protocol/receive.py`);
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
@@ -85,9 +85,9 @@ def between(one: Member, two: Member) -> tuple[Split, ...]:
     return (*_deafness(one, two), *_deafness(two, one), *_common(one, two))
 
 
-def apart(one: Member, two: Member) -> bool:
+def apart(one: Member, two: Member, priorities: Callable[[Member], int | None] = Member.priority) -> bool:
     """Both would be MASTER: neither hears the other, or the one that would have to yield does not."""
-    better = max(one, two, key=lambda member: member.priority() or 0)
+    better = max(one, two, key=lambda member: priorities(member) or 0)
     return any(split.splits and split.deaf != better.node for split in between(one, two))
 
 

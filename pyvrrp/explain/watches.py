@@ -131,7 +131,7 @@ def watches_of(configuration: Configuration, instance: VrrpInstance) -> tuple[Wa
         found.setdefault(watch.key, watch)
     if group is not None:
         if not (group.tracking_weight or group.may_part or instance.priority == PRIORITY_OWNER):
-            found = {watch.key: replace(watch, weight=0) for watch in found.values() if _counts_in_group(watch)}
+            found = {watch.key: watch for watch in found.values() if watch.weight == 0}
         for watch in _tracked(configuration, group):
             found.setdefault(watch.key, replace(watch, via=f"group {group.name}"))
         others = set() if group.may_part else set(group.members) - {instance.name}
@@ -141,10 +141,6 @@ def watches_of(configuration: Configuration, instance: VrrpInstance) -> tuple[Wa
                     if watch.weight == 0:
                         found.setdefault(watch.key, replace(watch, via=f"of {member.name}", own=False))
     return tuple(found.values())
-
-
-def _counts_in_group(watch: Watch) -> bool:
-    return watch.weight == 0 or watch.kind is Kind.INTERFACE
 
 
 def _own(configuration: Configuration, instance: VrrpInstance) -> Iterator[Watch]:

@@ -194,7 +194,7 @@ def _container(request: Request) -> dict[str, Value]:
     }
     if ports := _ports(request):
         container["ports"] = ports
-    container["env"] = [{"name": name, "value": value} for name, value in request.variables.items()]
+    container["env"] = [{"name": name, "value": value.replace("$", "$$")} for name, value in request.variables.items()]
     container["securityContext"] = _rights(request)
     count, unit = _QUANTITY.fullmatch(request.memory).groups()  # type: ignore[union-attr]  # a Request has checked it
     container["resources"] = {

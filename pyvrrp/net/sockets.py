@@ -18,7 +18,7 @@ from pyvrrp.net.batches import Outgoing, enlarge, send_all
 from pyvrrp.net.intake import Intake, Packet, ask_for_times
 from pyvrrp.net.reception import OffloadedReception, Reception, SplitReception
 from pyvrrp.net.refusals import CAP_NET_RAW, refusal
-from pyvrrp.net.system import Arrival, Datagram, Link, ReceivePath
+from pyvrrp.net.system import SEND, Arrival, Datagram, Link, ReceivePath
 from pyvrrp.protocol.constants import IP_PROTOCOL, TRAFFIC_CLASS, TTL, Family, IPAddress
 from pyvrrp.protocol.headers import IpHeader, build_ipv4, strip_ipv4
 
@@ -326,7 +326,7 @@ class RawSocket(abc.ABC):
         return entry[1]
 
     def _unsent(self, header: IpHeader, number: int) -> KernelError:
-        return refusal("send to", f"{header.destination} by {self._subject}", number)
+        return refusal(SEND, f"{header.destination} by {self._subject}", number)
 
 
 class RawSocketV4(RawSocket):

@@ -25,6 +25,9 @@ IPInterface: TypeAlias = IPv4Interface | IPv6Interface
 ADDRESS_PROTOCOL: Final = 112
 """IFA_PROTO of every address that pyvrrp installs: its mark, the protocol number of VRRP itself."""
 
+SEND: Final = "send to"
+"""The operation of a `KernelError` about an advertisement that did not go out."""
+
 
 class Scope(enum.IntEnum):
     """Address scopes of rtnetlink; any other number 0-255 is legal too."""

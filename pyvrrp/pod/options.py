@@ -22,6 +22,7 @@ _REFUSED: Final = {
     "config_test": "a pod serves",
     "show_version": "a pod serves",
     "signum": "a pod serves",
+    "dont_release_vrrp": "at its end the pod takes its addresses away, as the old wrapper did after keepalived",
 }
 
 
@@ -63,6 +64,7 @@ def run_options(words: str) -> tuple[RunOptions, list[str]]:
     options.dont_fork = True
     options.log_console = True
     options.no_syslog = True  # a container has none, and its console is its log
+    options.log_facility = RunOptions().log_facility  # so none can be wrong
     options.log_format = options.log_format or "keepalived"
     options.name = options.name or NAME
     return options, complaints
@@ -77,10 +79,18 @@ def choose_pid_files(options: RunOptions) -> list[str]:
     if options.pid and options.vrrp_pid:
         return []
     usual = PID_DIRECTORIES[0]
-    directory = next((each for each in PID_DIRECTORIES if os.access(each, os.W_OK | os.X_OK)), usual)
+    directory = next((each for each in PID_DIRECTORIES if _takes_files(each)), usual)
     options.pid = options.pid or f"{directory}/{NAME}.pid"
     options.vrrp_pid = options.vrrp_pid or f"{directory}/vrrp.pid"
     return [f"{usual} cannot be written to: pid files are in {directory}"] if directory != usual else []
+
+
+def _takes_files(directory: str) -> bool:
+    """Whether files can be written there: it may be read-only, or full."""
+    if not os.access(directory, os.W_OK | os.X_OK):
+        return False
+    space = os.statvfs(directory)
+    return space.f_bavail > 0 and (space.f_favail > 0 or not space.f_files)
 
 
 def _understood(words: list[str]) -> tuple[RunOptions, list[str]]:

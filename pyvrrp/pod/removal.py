@@ -160,4 +160,5 @@ def _stray(pod: PodConfiguration, system: System, runtime: RuntimeDirectory | No
 
 
 def _say(text: str) -> None:
-    print(f"  - {text}", flush=True)
+    with contextlib.suppress(OSError, ValueError):  # a reader that went away is no reason to leave addresses behind
+        print(f"  - {text}", flush=True)

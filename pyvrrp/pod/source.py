@@ -21,7 +21,7 @@ from pyvrrp.config.model import Configuration
 from pyvrrp.config.openshift import PATH, PodConfiguration, read_environment
 from pyvrrp.config.openshift.reach import choose_interface
 from pyvrrp.config.openshift.scripts import ALWAYS
-from pyvrrp.config.openshift.variables import KEEPALIVED_CONFIG, Remarks, Variables, read_switches
+from pyvrrp.config.openshift.variables import KEEPALIVED_CONFIG, VIRTUAL_IPS, Remarks, Variables, read_switches
 from pyvrrp.errors import ConfigError, KernelError
 from pyvrrp.pod.files import write_configuration
 from pyvrrp.pod.node import facts
@@ -93,6 +93,13 @@ class PodSource:
         """What is mended and lost, and what else was said."""
         return (*self._said, *(in_words(one) for one in self.pod.complaints if one.severity not in _QUIET))
 
+    @property
+    def idle(self) -> str:
+        """See `Source`: it is healthy, but a roll-out must not go on to the next node."""
+        if self.pod.configuration.instances or not (self._environment.get(VIRTUAL_IPS) or "").strip():
+            return ""
+        return _summary(self.pod) if not self.pod.interface else "nothing of the list can be served"
+
     def load(self) -> Parsed:
         """
         Read the environment for this node.
@@ -118,7 +125,7 @@ class PodSource:
         Raises:
             ConfigError, KernelError: As `load`.
         """
-        pod = self._read()
+        pod = self._read(again=True)
         self._settle(log)
         self._tell_read()
         return _runnable(pod.configuration)
@@ -180,11 +187,14 @@ class PodSource:
         name = choose_interface(variables, node, remarks).name
         return name, node.addresses.get(name, ())
 
-    def _read(self) -> PodConfiguration:
+    def _read(self, *, again: bool = False) -> PodConfiguration:
         """Raises ConfigError if it forbids a start, and then a reload as well: what ran before runs on."""
         pod = read_environment(self._environment, facts(self._environment), self._draws)
         if pod.refusals:
             raise ConfigError("\n".join(map(in_words, pod.refusals)))
+        before = self._pod
+        if again and before and before.interface == pod.interface and before.node_address and not pod.node_address:
+            raise ConfigError(f"{pod.interface} has lost its IPv4 address, which the priority follows from")
         self._pod = pod
         return pod
 

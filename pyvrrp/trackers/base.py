@@ -74,18 +74,21 @@ class RiseFall:
     Verdict out of single results: up after *rise* successes in a row, down after *fall* failures in a row.
 
     One counter from 0 to rise + fall - 1 holds it all: from *rise* on the verdict is up. The first result of all
-    decides alone, whatever *rise* and *fall* say, unless *init_fail* has decided already.
+    decides alone, whatever *rise* and *fall* say, unless *init_fail* has decided already, or *up* says what the verdict
+    was before.
 
     Source:
         keepalived's `vrrp_script`; there *init_fail* has no effect.
     """
 
-    def __init__(self, rise: int = 1, fall: int = 1, *, init_fail: bool = False) -> None:
+    def __init__(self, rise: int = 1, fall: int = 1, *, init_fail: bool = False, up: bool | None = None) -> None:
         if rise < 1 or fall < 1:
             raise UsageError(f"rise {rise} and fall {fall} must be at least 1")
         self.rise = rise
         self.fall = fall
         self._counter: int | None = 0 if init_fail else None
+        if up is not None:
+            self._counter = rise + fall - 1 if up else 0
 
     @property
     def counter(self) -> int | None:
@@ -149,9 +152,14 @@ class PeriodicCheck(abc.ABC):
 
     The first run is at once. A run that is due while the one before goes on is skipped; the first such run after
     one that ended in time is reported.
+
+    Args:
+        script: Its `vrrp_script` block.
+        report: Told what is new.
+        up: The verdict to go on from, that of the same check before its block changed; None starts without one.
     """
 
-    def __init__(self, script: VrrpScript, report: Report) -> None:
+    def __init__(self, script: VrrpScript, report: Report, *, up: bool | None = None) -> None:
         if script.interval_us <= 0:
             raise UsageError(f"script {script.name}: the interval must be more than 0")
         self.script = script
@@ -159,7 +167,8 @@ class PeriodicCheck(abc.ABC):
         self.timeout_s = self.interval_s if script.timeout_us is None else script.timeout_us / US_PER_S
         self.result: TrackerResult | None = None
         self._report = report
-        self._verdict = RiseFall(script.rise, script.fall, init_fail=script.init_fail)
+        self._verdict = RiseFall(script.rise, script.fall, init_fail=script.init_fail, up=up)
+        self._assumed = script.init_fail and up is None
         self._late = False  # the run going on has made others be skipped
         self._was_late = False  # the one before it had
 
@@ -196,7 +205,7 @@ class PeriodicCheck(abc.ABC):
         loop = asyncio.get_running_loop()
         first = loop.time()
         number = 0
-        if self._verdict.up is not None and self.result is None:
+        if self._assumed and self.result is None:
             self._publish(TrackerResult(self.name, self._verdict.up, "assumed to fail until it succeeds (init_fail)"))
         while True:
             following = next_run(number, loop.time() - first, self.interval_s)

@@ -16,10 +16,12 @@ class ScriptTracker(PeriodicCheck):
     A run that takes too long fails at that moment; the next one starts when nothing is left of it.
     """
 
-    def __init__(self, script: VrrpScript, report: Report, policy: ScriptPolicy | None = None) -> None:
+    def __init__(
+        self, script: VrrpScript, report: Report, policy: ScriptPolicy | None = None, *, up: bool | None = None
+    ) -> None:
         if script.command is None:
             raise UsageError(f"script {script.name} has no command")
-        super().__init__(script, report)
+        super().__init__(script, report, up=up)
         self._command = script.command
         self._policy = policy or ScriptPolicy()
         self._warned = False

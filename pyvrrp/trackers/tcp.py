@@ -22,14 +22,20 @@ class TcpTracker(PeriodicCheck):
         script: A block with *tcp* set.
         report: Told what is new.
         default_address: Where to connect if the block names no address; None as long as there is none.
+        up: As in `PeriodicCheck`.
     """
 
     def __init__(
-        self, script: VrrpScript, report: Report, default_address: Callable[[], IPAddress | None] = lambda: None
+        self,
+        script: VrrpScript,
+        report: Report,
+        default_address: Callable[[], IPAddress | None] = lambda: None,
+        *,
+        up: bool | None = None,
     ) -> None:
         if script.tcp is None:
             raise UsageError(f"script {script.name} has no TCP port")
-        super().__init__(script, report)
+        super().__init__(script, report, up=up)
         self._target = script.tcp
         self._default_address = default_address
 

@@ -700,3 +700,20 @@ def test_five_octets_of_a_vmac_get_the_vrid() -> None:
     [instance] = parse("use_vmac 02:00:00:00:01").everything.instances
     assert instance.vmac is not None
     assert instance.vmac.mac == bytes([2, 0, 0, 0, 1, 51])
+
+
+def test_prefix_lengths_where_a_host_is_meant() -> None:
+    """keepalived 2.2.7 passes over them in silence; without the peer this would speak to the group."""
+    result = parse("unicast_src_ip 192.0.2.5/24", "unicast_peer {", "192.0.2.7/24", "}")
+    assert one(result).source == ip_address("192.0.2.5")
+    assert one(result).unicast_peers == (ip_address("192.0.2.7"),)
+    assert result.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "value"), [("version 3;", "version", 3), ("down_timer_adverts 4;", "down_timer_adverts", 4)]
+)
+def test_what_follows_a_number_is_passed_over(line: str, field: str, value: int) -> None:
+    result = parse(line)
+    assert getattr(one(result), field) == value
+    assert result.exit_code == 5

@@ -194,6 +194,8 @@ def test_exclusion_is_as_before() -> None:
         ("!", "_VIP_1", "chk_", None),
         ("...", "_VIP_1", "chk_...", b"..."),
         ("@x", "x_VIP_1", "chk_x", b"@x"),
+        ("a\\b", "ab_VIP_1", "chk_ab", b"a\\b"),
+        ("ab\\", "ab_VIP_1", "chk_ab", b"ab\\"),
         ("n\u00e4m\u00e9\u00fc", "nm_VIP_1", "chk_n\u00e4m\u00e9\u00fc", "n\u00e4m\u00e9\u00fc".encode()[:8]),
     ],
 )

@@ -63,6 +63,7 @@ def complaints(text: str, files: Mapping[str, str | Unreadable] | None = None) -
         ("$A=\\\nxa\nx$A z", ["3:xxa|z"]),
         ("$A=\\\n# foo \\\nxa \\\n\nxb\n$A", ["5:xb", "6:xa"]),
         ("$A=x # foo \\\ny\n$A", ["3:x", "3:y"]),
+        ("$A= \\ # one\nx \\ ! two\ny # three\n$A", ["4:x", "4:y"]),  # the comment is gone before
         ("$A=x\\\n$B=xb\\\nxc\n$A\n$B", ["4:x", "4:xc", "5:xb"]),
         ("$B=\\\n1 \\\n2\n$A=\\\na \\\n$B \\\nb\n$A", ["8:a", "8:1", "8:2", "8:b"]),
         ("$A=1 \\\n2\n$B=y$A \\\n3\n$B", ["5:y1", "5:2", "5:3"]),

@@ -63,7 +63,7 @@ SILENT_US = NOW_US - 4_700_000  # Master_Down_Interval, 1 s and a little
 
 def told(*instances: InstanceStatus) -> Mapping[str, Any]:
     status = Status(1, NOW_US, instances, {}, ())
-    answer: Mapping[str, Any] = json.loads(json.dumps(as_json(status, lambda _name: (), {}, 1.8e9)))
+    answer: Mapping[str, Any] = json.loads(json.dumps(as_json(status, lambda _name: (), {"idle": ""}, 1.8e9)))
     return answer
 
 
@@ -180,3 +180,9 @@ def test_json_of_a_reason() -> None:
     assert Reason("not-taking-part", "why", "VI_1", liveness=False).as_json() == {
         "code": "not-taking-part", "instance": "VI_1", "liveness": False, "message": "why",
     }  # fmt: skip
+
+
+def test_what_waits_for_its_interface_is_alive_and_not_ready() -> None:
+    """The pod that a roll-out has just made must not count as one that serves."""
+    [reason] = judge({"daemon": {"idle": "Waiting for interface br-ex"}, "instances": []})
+    assert (reason.code, reason.liveness) == ("idle", False)

@@ -47,7 +47,7 @@ class Daemon:
             await asyncio.Event().wait()
         if isinstance(answer, Exception):
             raise answer
-        return {"instances": answer}
+        return {"daemon": {"idle": ""}, "instances": answer}
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ import pytest
 from pyvrrp.config.load import parse_text
 from pyvrrp.config.model import Configuration
 from pyvrrp.daemon import words
-from pyvrrp.daemon.keeper import CRASHES_MAX, EngineGoneError
+from pyvrrp.daemon.keeper import CRASHES_MAX, START_AGAIN_S, STARTS_MAX, EngineGoneError
 from pyvrrp.daemon.locks import namespace_inode
 from pyvrrp.daemon.runtime import InstalledAddress, RuntimeDirectory, RuntimeState
 from pyvrrp.daemon.supervisor import EXIT_INTERNAL, Options, Supervisor
@@ -863,7 +863,28 @@ def test_a_restart_of_the_engine_may_fail_too(monkeypatch: pytest.MonkeyPatch) -
         return task.result()
 
     assert play(stage.world, scene()) == 0
-    assert sum("the engine failed" in text for text in stage.log.texts) == 3
+    assert sum("the engine failed" in text for text in stage.log.texts) == 1
+    assert sum("the engine cannot be started" in text for text in stage.log.texts) == 2
+
+
+def test_an_engine_that_cannot_be_started_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not at once: what is lacking, descriptors or memory, may be there a moment later."""
+    stage = Stage()
+
+    async def scene() -> int:
+        async with stage.serving() as task:
+            await stage.entered("MASTER")
+            break_next(stage.system, "monitor", monkeypatch, 1000)
+            break_next(stage.system, "announce", monkeypatch)
+            stage.system.delete_address("eth0", ip_interface(VIP))
+            return await task
+
+    before_us = stage.world.now_us
+    assert play(stage.world, scene()) == EXIT_INTERNAL
+    assert stage.world.now_us - before_us >= (STARTS_MAX - 1) * START_AGAIN_S * 1e6
+    assert sum("the engine cannot be started" in text for text in stage.log.texts) == STARTS_MAX
+    assert "the engine fails again and again: giving up" in stage.log.texts
+    assert not stage.has_vip()
 
 
 def test_an_engine_that_does_not_stop(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -234,6 +234,8 @@ def test_notices_and_refusals_of_the_kernel() -> None:
     line = one(KernelFailed("V1", "add address", "cannot add address"))
     assert (line.level, line.text) == ("error", "(V1) cannot add address")
     assert one(KernelFailed(None, "list links", "cannot list links")) == Line("error", "cannot list links")
+    assert line.repeats == ""
+    assert one(KernelFailed("V1", "send to", "cannot send to 224.0.0.18")).repeats  # each interval, of each router
 
 
 @pytest.mark.parametrize(

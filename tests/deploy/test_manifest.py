@@ -299,6 +299,15 @@ def test_what_runs_is_the_same(printed: Print, script: Path) -> None:
     assert [(group.vrid, group.addresses) for group in groups] == [(1, ("1.1.1.1",)), (2, ("1.1.1.2",))]
 
 
+def test_dollars_reach_the_pod(printed: Print) -> None:
+    """Of `$(NAME)` and `$$` in a value Kubernetes makes something else, but of `$$` for each `$`."""
+    said = "/bin/sh -c 'echo $$ $(OPENSHIFT_HA_VIRTUAL_IPS) $1'"
+    made = printed(
+        "kubernetes", "--vip", "10.0.0.100", "--interface", "e", "--env", f"OPENSHIFT_HA_CHECK_SCRIPT={said}"
+    )
+    assert made.variables["OPENSHIFT_HA_CHECK_SCRIPT"] == said.replace("$", "$$")
+
+
 @pytest.mark.parametrize(("where", "host"), [("8112", "127.0.0.1"), ("[::1]:8112", "::1"), ("0.0.0.0:8112", None)])
 def test_probes_over_http(printed: Print, where: str, host: str | None) -> None:
     """The daemon serves what the kubelet asks for, and no other pod gets to a node where it would be asked instead."""

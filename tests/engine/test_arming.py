@@ -453,6 +453,23 @@ def test_a_release_after_the_last_repetition_is_one(path: ReceivePath) -> None:
 
 
 @EVERY_PATH
+def test_a_release_in_one_batch_with_a_repetition_is_one(path: ReceivePath, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel stamps all packets of a batch before its filter looks at the first, whose time is then the later."""
+    original = SimulatedSocket.heard_us
+    scene = Scene(path)
+    scene.say(GOOD, GOOD)
+    monkeypatch.setattr(SimulatedSocket, "heard_us", lambda sock, vrid: original(sock, vrid) + 500)
+    scene.world.freeze("a")
+    start_us = scene.now_us
+    scene.say_at((start_us + 50_000, GOOD), (start_us + 50_010, advertisement(PEER, 0)))
+    scene.rest_us(55_000)
+    scene.world.thaw("a")
+    scene.rest_us(SKEW)
+    assert scene.a.moves() == ["BACKUP", "MASTER"]
+    assert scene.a.transitions()[-1].cause is Cause.MASTER_RELEASED
+
+
+@EVERY_PATH
 def test_two_releases_before_the_last_repetition_are_none(path: ReceivePath) -> None:
     """keepalived says priority 0 twice when it enters FAULT."""
     scene = Scene(path)

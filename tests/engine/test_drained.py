@@ -419,3 +419,27 @@ def test_settings_that_wait_for_a_word_and_another_version_while_drained(simulat
     assert a.moves() == ["BACKUP", "MASTER", "INITIALIZE"]
     a.command(ClearFault("VI_1", "check"))
     simulated.until(a.is_master, "master", patience_s=10)
+
+
+def test_a_check_that_fails_ends_a_planned_end_at_once(simulated: SimulatedLan) -> None:
+    """Nobody has followed yet, but whoever asks is better off without an answer than with a dead service's."""
+    a = lone_master(simulated, settings(interval_us=2_000_000))
+    a.command(Stop(handover=True))
+    simulated.rest(0.1)
+    assert VIP in a.addresses()
+    a.command(RaiseFault("VI_1", "script:chk", "exited with status 1"))
+    a.command(RaiseFault("gone", "script:chk", "exited with status 1"))
+    simulated.rest(0)
+    assert VIP not in a.addresses()
+    simulated.until(lambda: Stopped() in a.reports, "the end")
+
+
+def test_a_check_that_fails_at_the_end_starts_nobody(simulated: SimulatedLan) -> None:
+    """An instance that still waits for its first verdict hears it, and stays where it is."""
+    a = lone_master(simulated)
+    a.configure(settings(), settings("VI_2", vrid=2, vips=["192.0.2.101/24"], awaited=["script:chk"]))
+    simulated.rest(0.1)
+    a.command(Stop(handover=True))
+    a.command(RaiseFault("VI_2", "script:chk", "exited with status 1"))
+    simulated.until(lambda: Stopped() in a.reports, "the end")
+    assert a.moves("VI_2") == []

@@ -6,6 +6,7 @@ import errno
 from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import ip_address, ip_interface
+from typing import Any
 
 import pytest
 
@@ -56,6 +57,44 @@ def failures(host: SimulatedHost) -> list[KernelFailed]:
 
 def refuse(*_: object) -> None:
     raise KernelError("try", "it", errno.EIO)
+
+
+def test_a_long_configuration_is_no_silence(
+    simulated: SimulatedLan, a: SimulatedHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hundreds of virtual routers take longer to set up than a short Master_Down_Interval; they wait from then on."""
+    original = a.kernel.open_socket
+
+    def slow(*arguments: Any) -> Any:
+        simulated.world.now_us += 500_000
+        return original(*arguments)
+
+    monkeypatch.setattr(a.kernel, "open_socket", slow)
+    a.configure(settings(interval_us=100_000))
+    simulated.rest(0)
+    simulated.rest(0.3)
+    assert a.moves() == ["BACKUP"]
+    simulated.rest(0.1)
+    assert a.moves() == ["BACKUP", "MASTER"]
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+@pytest.mark.parametrize("gone", [True, False])
+@pytest.mark.parametrize("order", ["AB", "BA"])
+def test_an_address_moves_from_one_instance_to_another(
+    simulated: SimulatedLan, a: SimulatedHost, order: str, *, gone: bool, tracked: bool
+) -> None:
+    """By a reload; it stays, whoever of them stands first, also if nobody would put it back."""
+
+    def run(**vips: list[str]) -> None:
+        made = [settings(name, vrid=ord(name), vips=vips[name]) for name in order if name in vips]
+        a.configure(*(replace(one, vips=tuple(replace(vip, tracked=tracked) for vip in one.vips)) for one in made))
+        simulated.rest(6)
+
+    run(A=["192.0.2.100/24", "192.0.2.102/24"], B=["192.0.2.101/24"])
+    run(**({} if gone else {"A": ["192.0.2.100/24"]}), B=["192.0.2.101/24", "192.0.2.102/24"])
+    assert a.addresses() >= {"192.0.2.101/24", "192.0.2.102/24"}
+    assert ("192.0.2.100/24" in a.addresses()) is not gone
 
 
 class TestOrder:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyvrrp.explain.hearing import Mismatch
-from tests.explain.nodes import SECURE, cluster, instance
+from tests.explain.nodes import SECURE, cluster, instance, router
 
 
 def unicast(own: int | None, *peers: int, more: str = "") -> str:
@@ -157,3 +157,11 @@ def test_no_secret_is_said() -> None:
     one, two, *_ = CASES[Mismatch.AUTHENTICATION]
     (report,) = cluster(SECURE + one, SECURE + two).routers
     assert not any("one" in split.text.split() and "two" in split.text.split() for split in report.splits)
+
+
+def test_who_hears_a_third_node_alone() -> None:
+    """b and c hear a and not each other: each is MASTER, as with keepalived 2.2.7."""
+    unicast = " unicast_src_ip 192.0.2.{}\n unicast_peer {{\n  {}\n }}"
+    a = instance(unicast.format(1, "192.0.2.2\n  192.0.2.3"), priority=90)
+    b, c = (instance(unicast.format(me, "192.0.2.1"), priority=priority) for me, priority in ((2, 150), (3, 140)))
+    assert router(a, b, c).election.normal.masters == ("b", "c")

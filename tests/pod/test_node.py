@@ -57,6 +57,17 @@ def test_what_a_dead_predecessor_left_is_no_address_of_the_node(place: Namespace
 
 
 @pytest.mark.root
+def test_what_a_dead_keepalived_left_is_no_address_of_the_node(place: Namespace) -> None:
+    """It bears no mark, but it is on the list and has a router's prefix length; what stands alone is the node's own."""
+    for address in ("10.0.0.100/32", "10.0.0.35/24", "10.0.0.101/24"):
+        place.ip("addr", "add", address, "dev", "eth0")
+    place.ip("addr", "add", "10.0.0.102/32", "dev", "eth1")
+    found = place.call(facts, {"OPENSHIFT_HA_VIRTUAL_IPS": "10.0.0.100-102"}).addresses
+    assert [str(one) for one in found["eth0"] if one.version == 4] == ["10.0.0.35", "10.0.0.101"]
+    assert [str(one) for one in found["eth1"] if one.version == 4] == ["10.0.0.102"]
+
+
+@pytest.mark.root
 def test_the_interface_that_leads_outside(place: Namespace) -> None:
     """The kernel decides, by its most special route; without one there is none."""
     place.ip("addr", "add", "10.0.0.35/24", "dev", "eth0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -106,6 +107,8 @@ def test_the_file_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ("-f /a/b", ["KEEPALIVED_OPTIONS: --use-file is not followed: the configuration is made of the environment"]),
         ("-t -v", ["config-test is not followed: a pod serves", "show-version is not followed: a pod serves"]),
         ("--signum=STOP", ["signum is not followed: a pod serves"]),
+        ("-V", ["KEEPALIVED_OPTIONS: --dont-release-vrrp is not followed: at its end"]),
+        ("-S 9", []),
         ("--use-fi x", ["KEEPALIVED_OPTIONS: --use-fi x is not known and not used"]),
     ],
 )
@@ -129,8 +132,11 @@ def test_options_that_count() -> None:
 
 def test_pid_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where keepalived has them, else where they can be; what the options say is left alone."""
-    writable = {"/run", "/tmp"}
+    writable, full = {"/run", "/tmp"}, set()
     monkeypatch.setattr("os.access", lambda path, _: path in writable)
+    monkeypatch.setattr(
+        "os.statvfs", lambda path: SimpleNamespace(f_bavail=int(path not in full), f_favail=0, f_files=0)
+    )
     chosen, _ = run_options("")
     assert choose_pid_files(chosen) == []
     assert (chosen.pid, chosen.vrrp_pid) == ("/run/keepalived.pid", "/run/vrrp.pid")
@@ -139,6 +145,10 @@ def test_pid_files(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_pid_files(chosen) == ["/run cannot be written to: pid files are in /tmp"]
     assert (chosen.pid, chosen.vrrp_pid) == ("/x/pid", "/tmp/vrrp.pid")
     assert choose_pid_files(chosen) == []
+    writable.add("/run")
+    full.add("/run")
+    chosen, _ = run_options("")
+    assert choose_pid_files(chosen) == ["/run cannot be written to: pid files are in /tmp"]
     writable.clear()
     chosen, _ = run_options("")
     assert choose_pid_files(chosen) == []

@@ -162,6 +162,7 @@ def test_it_waits_for_an_interface(node: Node) -> None:
     assert "WARNING: OPENSHIFT_HA_NETWORK_INTERFACE: br-ex does not exist here: waiting for it" in pod.text
     assert "Waiting for interface br-ex" in pod.text
     assert pod.pyvrrp("health").returncode == 0
+    assert pod.pyvrrp("health", "--ready", check=False).returncode == 3  # or a roll-out went on to the next node
     node.namespace.ip("link", "add", "br-ex", "type", "veth", "peer", "name", "other")
     node.namespace.ip("link", "set", "other", "up")
     node.namespace.ip("link", "set", "br-ex", "up")
@@ -327,6 +328,17 @@ def test_an_engine_that_dies_is_replaced(node: Node) -> None:
     pod.enters("MASTER", count=2)
     assert pod.run("pgrep", "-l", "keepalived").stdout.count("keepalived_vrrp") == 1
     assert pod.file("/run/vrrp.pid") != f"{engine}\n"
+    assert pod.end() == 0
+    assert node.vips == set()
+
+
+def test_an_engine_is_replaced_without_its_pid_file(node: Node) -> None:
+    """Somebody has removed it; that is said, and the node serves."""
+    pod = node.start(**FAST).enters("MASTER")
+    engine = pod.file("/run/vrrp.pid").strip()
+    pod.run("rm", "/run/vrrp.pid")
+    pod.run("kill", "-KILL", engine)
+    pod.enters("MASTER", count=2).says("cannot write pid file /run/vrrp.pid")
     assert pod.end() == 0
     assert node.vips == set()
 

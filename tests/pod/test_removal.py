@@ -47,6 +47,13 @@ def test_what_a_dead_pod_left(node: Node) -> None:
     assert len(re.findall(r"  - Removed \S+ from eth0", done.text)) == 5
 
 
+def test_output_that_nobody_takes_keeps_nothing_here(node: Node) -> None:
+    (node.directory / "before").write_text("exec > /dev/full\n")
+    node.namespace.ip("addr", "add", "10.0.0.100/32", "dev", "eth0")
+    assert removal(node, **ENVIRONMENT).wait() == 0
+    assert node.vips == set()
+
+
 def test_what_a_dead_pod_wrote_down(node: Node) -> None:
     """Also if the variables have changed since."""
     node.start(**ENVIRONMENT).enters("MASTER", 1).enters("MASTER", 5).kill()

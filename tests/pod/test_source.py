@@ -104,6 +104,17 @@ def test_strict_refuses_a_reload(monkeypatch: pytest.MonkeyPatch, node: Path) ->
     assert node.read_text() == written
 
 
+@pytest.mark.usefixtures("node")
+def test_a_reload_without_the_nodes_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a moment it has none; a priority of 255 would stay for ever."""
+    made, lines = begun({})
+    before = made.pod
+    monkeypatch.setattr(source, "facts", lambda _: replace(NODE, addresses={"eth0": ()}))
+    with pytest.raises(ConfigError, match="eth0 has lost its IPv4 address"):
+        made.again(lines)
+    assert made.pod is before
+
+
 def test_no_interface_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "facts", lambda _: NodeFacts())
     _, lines = begun({"OPENSHIFT_HA_NETWORK_INTERFACE": ""})

@@ -60,6 +60,18 @@ def test_rise_and_fall(
     assert (seen, said) == (counters, verdicts)
 
 
+@pytest.mark.parametrize(("up", "results", "verdicts"), [(True, "---+-", "UUddd"), (False, "+++-+", "ddUUU")])
+def test_a_verdict_to_go_on_from(*, up: bool, results: str, verdicts: str) -> None:
+    """It is as if that verdict had been settled for long: rise and fall count, and init_fail has nothing to say."""
+    verdict = RiseFall(3, 3, init_fail=up, up=up)
+    assert verdict.up is up
+    said = ""
+    for result in results:
+        verdict.record(success=result == "+")
+        said += "U" if verdict.up else "d"
+    assert said == verdicts
+
+
 @pytest.mark.parametrize(("rise", "fall"), [(0, 1), (1, 0)])
 def test_rise_and_fall_are_at_least_one(rise: int, fall: int) -> None:
     with pytest.raises(UsageError, match="at least 1"):

@@ -24,7 +24,7 @@ INTERVAL_MAX_S: Final = 4294  # keepalived keeps microseconds in 32 bits
 _MARK: Final = 4711  # a value that nobody sets
 _SCRUBBED: Final = re.compile(r"[^A-Za-z0-9_-]")
 _PLAIN: Final = re.compile(r"[^\s\"'{}#!$\\@~][^\s\"'{}#!$\\]*")  # stands for itself anywhere in the file
-_FIRST_WORD: Final = re.compile(r"[ \t]*(?:\"(?P<quoted>[^\"\n\\]*)\"|(?P<bare>[^\s\"{}#!\\]+))")  # as keepalived reads
+_FIRST_WORD: Final = re.compile(r"[ \t]*(?:\"(?P<quoted>[^\"\n\\]*)\"|(?P<bare>[^\s\"{}#!]+))")  # as keepalived reads
 _ROUTER_ID: Final = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
 _SECONDS: Final = re.compile(r"\s*\+?([0-9]{1,9})\s*", re.ASCII)
 _VAIN_WHERE_MASTER: Final = re.compile(r"\s*(?:preempt_delay\s+[0-9.]+|nopreempt)\s*", re.ASCII)
@@ -124,6 +124,8 @@ def _names(name: str, remarks: Remarks) -> tuple[str, str, str | None]:
     )
     if not password:
         return scrubbed, f"chk_{scrubbed}", None
+    if "\\" in password:  # never quoted, where it would mean something; the comment keeps it from the line's end
+        return scrubbed, f"chk_{scrubbed}", f"{password} !"
     return scrubbed, f"chk_{scrubbed}", password if is_plain(password) else f'"{password}"'
 
 

@@ -54,7 +54,7 @@ _MAIL_ROWS: Final = (
 )
 
 _DEFAULT_ROWS: Final = (  # defaults of the instances
-    Row(_GLOBAL, "vrrp_version", Integer(2, 3), "version"),
+    Row(_GLOBAL, "vrrp_version", Integer(2, 3, lenient=True), "version"),
     Row(_GLOBAL, "vrrp_mcast_group4", Address(Family.V4, multicast=True), "group4"),
     Row(_GLOBAL, "vrrp_mcast_group6", Address(Family.V6, multicast=True), "group6"),
     Row(_GLOBAL, "vrrp_garp_master_delay", SECONDS, "garp.master_delay_us"),
@@ -74,7 +74,7 @@ _DEFAULT_ROWS: Final = (  # defaults of the instances
         status=NOT_YET,
     ),
     Row(_GLOBAL, "vrrp_min_garp", Boolean(), "min_garp", False),
-    Row(_GLOBAL, "vrrp_down_timer_adverts", Integer(1, 100), "down_timer_adverts", 3),
+    Row(_GLOBAL, "vrrp_down_timer_adverts", Integer(1, 100, lenient=True), "down_timer_adverts", 3),
     Row(_GLOBAL, "vrrp_lower_prio_no_advert", Boolean(), "lower_prio_no_advert", False),
     Row(_GLOBAL, "vrrp_higher_prio_send_advert", Boolean(), "higher_prio_send_advert", False),
     Row(_GLOBAL, "vrrp_check_unicast_src", Flag(), "check_unicast_source", False),

@@ -21,7 +21,7 @@ _SCRIPT, _FILE, _PROCESS, _BFD, _SYNC = (
     Block.SYNC_GROUP,
 )
 _US_PER_MS: Final = 1000
-_SCRIPT_TIME: Final = Seconds(1000, SECONDS_MAX * US_PER_S, digits=MS_DIGITS, zero_us=US_PER_S)
+_SCRIPT_TIME: Final = Seconds(1000, SECONDS_MAX * US_PER_S, digits=MS_DIGITS, zero_us=US_PER_S, lenient=True)
 _DELAY: Final = Seconds(1, 3600 * US_PER_S)
 _BFD_MAX_US: Final = 4_294_967 * _US_PER_MS  # keepalived keeps microseconds in 32 bits
 _BFD_TIME: Final = Seconds(_US_PER_MS, _BFD_MAX_US, digits=MS_DIGITS, unit=_US_PER_MS)
@@ -40,8 +40,8 @@ TRACKED_ROWS: Final = (
     Row(_SCRIPT, "interval", _SCRIPT_TIME, "interval_us", US_PER_S),
     Row(_SCRIPT, "timeout", _SCRIPT_TIME, "timeout_us"),
     Row(_SCRIPT, "weight", Weight(), "weight", (0, False)),
-    Row(_SCRIPT, "rise", Integer(1, INT_MAX), "rise", 1, on_bad=1),
-    Row(_SCRIPT, "fall", Integer(1, INT_MAX), "fall", 1, on_bad=1),
+    Row(_SCRIPT, "rise", Integer(1, INT_MAX, lenient=True), "rise", 1, on_bad=1),
+    Row(_SCRIPT, "fall", Integer(1, INT_MAX, lenient=True), "fall", 1, on_bad=1),
     Row(_SCRIPT, "user", User(), "user"),
     Row(_SCRIPT, "init_fail", Flag(), "init_fail", False),
     Row(_SCRIPT, "only_as_master", Flag(), "only_as_master", False, source="pyvrrp"),
