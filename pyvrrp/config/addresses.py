@@ -79,6 +79,8 @@ class _Options:
 
 
 def _dev(reading: Reading, word: int, options: _Options) -> None:
+    if "dev" in options.fields:
+        raise BadValue(f"a second interface {reading.shown(word)}. skipping...", Code.DUPLICATE, word=word)
     options.fields["dev"] = interface_name(reading, word)
 
 

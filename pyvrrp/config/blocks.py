@@ -265,7 +265,7 @@ def _check_weights(
             for track in tracks:
                 if weight_of(track, weighty):
                     message = f"{draft.label}ignoring the weight of tracked {shown(track.name)} due to SYNC group"
-                    hint = "weight 0, or sync_group_tracking_weight in the group"
+                    hint = "it is not watched: weight 0 for FAULT, or sync_group_tracking_weight in the group"
                     log.add(Severity.WARNING, items[track.name].line, message, hint=hint, code=Code.WEIGHT)
 
 

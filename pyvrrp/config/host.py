@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Final, Protocol
 
 FILES_MAX: Final = 1000  # includes of one configuration; keepalived ends at its limit of open files, mostly 1024
+NAMES_MAX: Final = 100_000  # in the directories that patterns of one configuration look through
 SIZE_MAX: Final = 16 * 1024 * 1024  # octets of all files; 255 routers with 255 addresses each fit a hundred times
 
 
@@ -30,6 +31,10 @@ class NoFiles(Exception):  # noqa: N818  a text from somewhere has no place in a
     """Nothing can be included here."""
 
 
+class TooManyNames(Exception):  # noqa: N818  as above: of the file system, not of us
+    """The patterns of this configuration have looked at `NAMES_MAX` names."""
+
+
 @dataclass(frozen=True, slots=True)
 class Included:
     """The text of a file, and its size in octets."""
@@ -49,6 +54,7 @@ class Host(Protocol):
 
         Raises:
             NoFiles: There are no files here.
+            TooManyNames: It takes too long.
         """
 
     def read(self, name: str, most: int) -> Included:

@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 
 from pyvrrp.config.codes import Code
 from pyvrrp.config.complaints import Log, Severity, shown
-from pyvrrp.config.host import FILES_MAX, SIZE_MAX, NoFiles, Setting, Unreadable
+from pyvrrp.config.host import FILES_MAX, NAMES_MAX, SIZE_MAX, NoFiles, Setting, TooManyNames, Unreadable
 from pyvrrp.config.values import Place
 
 PATTERNS_MAX: Final = 2000  # looked for in all, each alternative in braces counts
@@ -112,6 +112,11 @@ class Includes:
                 found = self._host.find(choice, place.file, self._files_left + 1 - len(names))
             except NoFiles:
                 self._refuse(place, "include is not possible here, this text is in no file")
+                return []
+            except TooManyNames:
+                self._patterns_left = 0
+                message = f"include patterns look through more than {NAMES_MAX} names"
+                self._refuse(place, message, Code.TOO_MUCH)
                 return []
             if not found:
                 self._tell_missing(choice, place, wants, one_of_many=len(choices) > 1)

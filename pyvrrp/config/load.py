@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from pyvrrp.config.build import build, runnable
 from pyvrrp.config.check import check, check_interfaces
-from pyvrrp.config.complaints import Log, Parsed
-from pyvrrp.config.host import SIZE_MAX, Host, Included, NoHost, Setting, Unreadable
+from pyvrrp.config.codes import Code
+from pyvrrp.config.complaints import Log, Parsed, Severity
+from pyvrrp.config.host import FILES_MAX, NAMES_MAX, SIZE_MAX, Host, Included, NoHost, Setting, TooManyNames, Unreadable
 from pyvrrp.config.parser import Drafts, read
+from pyvrrp.config.values import Place
 from pyvrrp.errors import ConfigError
 
 NATIVE_SUFFIX: Final = ".toml"
+_MAGIC: Final = frozenset("*?[")
 _ANY_EXECUTE: Final = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 
 
@@ -41,9 +45,16 @@ def parse_text(
     Returns:
         The configuration and everything there is to say about it. Never an exception, whatever the text.
     """
-    log = Log(file)
-    name = os.uname().nodename.partition(".")[0] if config_id is None else config_id
-    return judge(read(text, log, Setting(host or NoHost(), name, check_includes)), log, interfaces)
+    setting = Setting(host or NoHost(), _id_of(config_id), check_includes)
+    return _parse(text, Log(file), interfaces, setting)
+
+
+def _id_of(config_id: str | None) -> str:
+    return os.uname().nodename.partition(".")[0] if config_id is None else config_id
+
+
+def _parse(text: str, log: Log, interfaces: Collection[str] | None, setting: Setting) -> Parsed:
+    return judge(read(text, log, setting), log, interfaces)
 
 
 def judge(drafts: Drafts, log: Log, interfaces: Collection[str] | None) -> Parsed:
@@ -71,7 +82,7 @@ def load(
     Read and parse a file, and what it includes; in the native form if it is called `*.toml`.
 
     Args:
-        path: The file.
+        path: The file; as with keepalived a pattern, if there is no file of that name: all that match are read in turn.
         interfaces: As for `parse_text`.
         config_id: As for `parse_text`; the native form has no such lines.
         check_includes: As for `parse_text`; the native form includes nothing.
@@ -80,6 +91,13 @@ def load(
         ConfigError: The file cannot be read.
     """
     name = os.fspath(path)
+    names = _matching(name)
+    if len(names) > 1:
+        log = Log(name)
+        log.add(Severity.WARNING, Place(name, 1, 1), f"{len(names)} files match, all are read", code=Code.INCLUDE)
+        text = "".join(f"include {each}\n" for each in names)
+        return _parse(text, log, interfaces, Setting(ThisHost(), _id_of(config_id), check_includes))
+    name = names[0]
     try:
         included = _read(name, SIZE_MAX)
     except Unreadable as error:
@@ -93,21 +111,70 @@ def load(
     )
 
 
+def _matching(name: str) -> Sequence[str]:
+    """The files that are meant, at least one, whether it is there or not."""
+    if _MAGIC.isdisjoint(name) or is_native(name) or os.path.lexists(name):
+        return (name,)
+    try:
+        found = ThisHost().find(os.path.abspath(name), "", FILES_MAX + 1)  # noqa: PTH100  `Path` imports a lot
+    except TooManyNames as error:
+        raise ConfigError(f"is a pattern that looks through more than {NAMES_MAX} names", file=name) from error
+    return found or (name,)
+
+
 class ThisHost:
-    """The files and the environment of this machine."""
+    """The files and the environment of this machine, for one configuration."""
+
+    def __init__(self) -> None:
+        self._names_left = NAMES_MAX
 
     def find(self, pattern: str, beside: str, most: int) -> Sequence[str]:
         """As described in `Host`."""
-        from glob import glob, has_magic  # noqa: PLC0415  most configurations include nothing
-
         directory = os.path.dirname(beside)  # noqa: PTH120  names stay as they were typed, `Path` tidies them
         if "\0" in pattern:
             return ()
-        if not has_magic(pattern):
-            name = os.path.join(directory, pattern)  # noqa: PTH118
+        name = os.path.join(directory, pattern)  # noqa: PTH118
+        if _MAGIC.isdisjoint(pattern):
             return (name,) if os.path.lexists(name) else ()
-        found = glob(pattern, root_dir=directory or None)  # noqa: PTH207
-        return [os.path.join(directory, name) for name in sorted(found)[:most]]  # noqa: PTH118
+        absolute = "/" if name.startswith("/") else ""
+        above = "" if pattern.startswith("/") else directory.lstrip("/")
+        plain = len(above.split("/")) if above else 0
+        return sorted(self._search(absolute, name.lstrip("/").split("/"), plain))[:most]
+
+    def _search(self, above: str, parts: Sequence[str], plain: int) -> Iterator[str]:
+        """Names that match *parts* beneath a directory; in the first so many a wildcard is a letter like others."""
+        head, *rest = parts
+        if plain > 0 or _MAGIC.isdisjoint(head):
+            name = os.path.join(above, head)  # noqa: PTH118
+            if rest:
+                yield from self._search(name, rest, plain - 1)
+            elif os.path.lexists(name):
+                yield name
+            return
+        for each in sorted(self._fitting(above, head, directories=bool(rest))):
+            name = os.path.join(above, each)  # noqa: PTH118
+            if rest:
+                yield from self._search(name, rest, 0)
+            else:
+                yield name
+
+    def _fitting(self, directory: str, pattern: str, *, directories: bool) -> list[str]:
+        from fnmatch import translate  # noqa: PLC0415  most configurations include nothing
+
+        fits = re.compile(translate(pattern)).match
+        found = []
+        try:
+            with os.scandir(directory or ".") as entries:
+                for entry in entries:
+                    self._names_left -= 1
+                    if self._names_left < 0:
+                        raise TooManyNames
+                    hidden = entry.name.startswith(".") and not pattern.startswith(".")
+                    if not hidden and fits(entry.name) and (entry.is_dir() or not directories):
+                        found.append(entry.name)
+        except OSError:
+            pass  # whoever may not look finds nothing, as a shell does
+        return found
 
     def read(self, name: str, most: int) -> Included:
         """As described in `Host`."""

@@ -299,7 +299,11 @@ class _Engine:
                     dropped=True,
                     code=Code.EXTRA_WORDS,
                 )
-            frame.draft.blocks.setdefault(row.keyword, line)
+            before = frame.draft.blocks.setdefault(row.keyword, line)
+            if row.first_wins and before is not line:
+                message = f"a second {row.keyword} in one block, both are used"
+                hint = f"the first is in {before.seen_from(line)}; keepalived ends the block here"
+                self._log.add(Severity.WARNING, line, message, hint=hint, code=Code.ALREADY_SAID)
             self._stack.append(_Frame(frame.block, frame.draft, line, row))
         elif row.named:
             self._open_named(line, row)

@@ -66,7 +66,7 @@ class Row:
         named: Its block has a name, and is a thing of its own.
         inherits: Target of the keyword of `global_defs` that holds its default.
         on_bad: Value that a bad one is replaced by, as keepalived does; None keeps what was said before.
-        first_wins: A second, different one is complained about and not used.
+        first_wins: A second, different one is complained about and not used; a second block of values is used.
         sticky: A value that a later one does not replace.
         refuses: Without it the instance would serve wrongly, so the instance is not run.
         repeats: Each one counts, none replaces another; of a block without a name each is a thing of its own.

@@ -259,18 +259,24 @@ def _failure(parts: Sequence[Sequence[Member]], normal: Outcome, failing: Member
     master = next((each for each in home if each.node in normal.masters), None)
     released = watch is not None and after is None and not watch.own  # its own link carries no priority 0 any more
     now, tied, after_us, how = _next(home, master, priorities, released=released)
-    deaf = [each for each in home if now and each is not now and priorities(each) is not None]
-    deaf = [each for each in deaf if now and apart(each, now, priorities)]
-    others = tuple(name for name in normal.masters if name not in {each.node for each in home})
-    others += _start((deaf,), priorities).masters
+    elsewhere = tuple(name for name in normal.masters if name not in {each.node for each in home})
+    others = elsewhere + (_beside(now, home, priorities) if now else ())
     outcome = Outcome((*others, *([now.node] if now else [])), () if others else tied)
     back = outcome
     if now is not None:
         settled = _return(now, home, failing if after is None and failing is not now else None)
+        better = next(each for each in home if each.node == settled.masters[0])
+        others = elsewhere + _beside(better, home, Member.priority)
         back = Outcome((*others, *settled.masters), () if others else settled.tied)
     elif failing.priority() is not None:
         back = normal
     return Scenario(what, failing.node, text, outcome, after_us, how, back)
+
+
+def _beside(master: Member, home: Sequence[Member], priorities: Priorities) -> tuple[str, ...]:
+    """Who is MASTER at the same time as another, for they do not hear each other."""
+    left = [each for each in home if each is not master and priorities(each) is not None]
+    return _start(([each for each in left if apart(each, master, priorities)],), priorities).masters
 
 
 def _next(

@@ -53,7 +53,26 @@ def test_unicast_instances_are_told_apart_by_their_source() -> None:
     peers = "unicast_peer {\n192.0.2.9\n}"
     one = instance("A", "unicast_src_ip 192.0.2.7", peers)
     assert not parse_text(one + instance("B", "unicast_src_ip 192.0.2.8", peers)).fatal
+    assert parse_text(one + instance("B", "unicast_src_ip 192.0.2.8", peers)).complaints == ()
     assert parse_text(one + instance("B", "unicast_src_ip 192.0.2.7", peers)).fatal
+
+
+def test_unicast_instances_with_other_peers_are_not_told_apart_yet() -> None:
+    """keepalived runs both; here the first runs, and all the others of the file with it."""
+    text = "".join(
+        instance(name, "unicast_src_ip 192.0.2.7", f"unicast_peer {{\n{peer}\n}}")
+        for name, peer in (("A", "192.0.2.9"), ("B", "192.0.2.10"), ("C", "192.0.2.10"))
+    )
+    result = parse_text(text + instance("D", vrid=52), "f")
+    assert [str(one) for one in result.fatal] == [
+        "f:23:1: B and C both use VRID 51 with IPv4 on interface eth0 (the first is in line 12)"
+    ]
+    result = parse_text("".join(text.partition("vrrp_instance C")[:1]) + instance("D", vrid=52), "f")
+    assert not result.fatal
+    assert [one.name for one in result.configuration.instances] == ["A", "D"]
+    [complaint] = result.complaints
+    assert (complaint.severity, complaint.place.line, complaint.code) == (Severity.UNSUPPORTED, 12, Code.DUPLICATE_VRID)
+    assert "so B is not run" in complaint.message
 
 
 def test_interfaces() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pyvrrp.config import load as module
+from pyvrrp.config.codes import Code
 from pyvrrp.config.load import ThisHost, load
 from pyvrrp.errors import ConfigError
 
@@ -101,6 +102,64 @@ def test_includes(tmp_path: Path) -> None:
         f"{tmp_path}/main.conf:2:1: Unknown keyword 'foo'",
         f"{tmp_path}/conf.d/../c:1:1: Unknown keyword 'x{tmp_path}' (out of $_PWD)",
     ]
+
+
+def test_patterns_in_many_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In directories, too, but not in the name of the directory that the including file is in; sorted as a whole."""
+    here = tmp_path / "a[b]"
+    for name in ("x-y/k.conf", "x/k.conf", "x/.hidden/k.conf", "z", "x/other"):
+        (here / name).parent.mkdir(parents=True, exist_ok=True)
+        (here / name).write_text(f"foo{name.replace('/', '_').replace('.', '_').replace('-', '_')}\n")
+    monkeypatch.chdir(tmp_path)
+    main = here / "main.conf"
+    for pattern, found in {
+        "x*/k.conf": ["x-y/k.conf", "x/k.conf"],
+        "*/.h*/k.conf": ["x/.hidden/k.conf"],
+        "*/*/k.conf": [],
+        "?": ["x", "z"],
+        "[z]": ["z"],
+        "x//k*": ["x/k.conf"],
+        f"{tmp_path}/?*/z": ["z"],
+        "*/nothing": [],
+    }.items():
+        main.write_text(f"include {pattern}\n")
+        for name in (str(main), "a[b]/main.conf"):
+            files = {one.place.file for one in load(name).complaints if "Unknown" in one.message}
+            read = {file.removeprefix(f"{here}/").removeprefix("a[b]/") for file in files}
+            assert read == {each for each in found if each != "x"}, (pattern, name)
+
+
+def test_what_patterns_look_through_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(10):
+        (tmp_path / f"{number}.conf").write_text("")
+    monkeypatch.setattr(module, "NAMES_MAX", 22)
+    main = tmp_path / "main"
+    main.write_text("include *.conf\ninclude 1*.conf\n")
+    assert not load(main).fatal
+    main.write_text("include *.conf\ninclude 1*.conf\ninclude 2*.conf\n")
+    [fatal] = load(main).fatal
+    assert (fatal.place.line, fatal.code) == (3, Code.TOO_MUCH)
+    monkeypatch.setattr(module, "NAMES_MAX", 5)
+    with pytest.raises(ConfigError, match="looks through more than 5 names"):
+        load(tmp_path / "*.conf")
+
+
+def test_a_pattern_instead_of_a_file(tmp_path: Path) -> None:
+    """As keepalived's `-f`: all that match are read in turn, and more than one is worth a warning."""
+    (tmp_path / "b.conf").write_bytes(TEXT)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(tmp_path / "*.cfg")
+    assert load(tmp_path / "*.conf").complaints == load(tmp_path / "b.conf").complaints
+    (tmp_path / "a.conf").write_text("foo\n")
+    result = load(tmp_path / "*.conf")
+    assert len(result.configuration.instances) == 1
+    assert [str(one) for one in result.complaints][:2] == [
+        f"{tmp_path}/*.conf:1:1: 2 files match, all are read",
+        f"{tmp_path}/a.conf:1:1: Unknown keyword 'foo'",
+    ]
+    assert result.exit_code == 5
+    (tmp_path / "*.conf").write_text("")  # a file of that very name is meant
+    assert load(tmp_path / "*.conf").everything.instances == ()
 
 
 def test_includes_beside_a_relative_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

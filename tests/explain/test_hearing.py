@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pyvrrp.explain.election import What
 from pyvrrp.explain.hearing import Mismatch
 from tests.explain.nodes import SECURE, cluster, instance, router
 
@@ -164,4 +165,18 @@ def test_who_hears_a_third_node_alone() -> None:
     unicast = " unicast_src_ip 192.0.2.{}\n unicast_peer {{\n  {}\n }}"
     a = instance(unicast.format(1, "192.0.2.2\n  192.0.2.3"), priority=90)
     b, c = (instance(unicast.format(me, "192.0.2.1"), priority=priority) for me, priority in ((2, 150), (3, 140)))
-    assert router(a, b, c).election.normal.masters == ("b", "c")
+    election = router(a, b, c).election
+    assert election.normal.masters == ("b", "c")
+    dead = {each.node: each for each in election.scenarios if each.what is What.DEAD}
+    assert {node: set(each.outcome.masters) for node, each in dead.items()} == {"a": {"b", "c"}, "b": {"c"}, "c": {"b"}}
+    assert all(set(each.back.masters) == {"b", "c"} for each in dead.values())
+
+
+def test_who_is_left_when_the_one_whom_all_hear_dies() -> None:
+    unicast = " unicast_src_ip 192.0.2.{}\n unicast_peer {{\n  {}\n }}"
+    a = instance(unicast.format(1, "192.0.2.2\n  192.0.2.3"), priority=200)
+    b, c = (instance(unicast.format(me, "192.0.2.1"), priority=priority) for me, priority in ((2, 150), (3, 140)))
+    election = router(a, b, c).election
+    assert election.normal.masters == ("a",)
+    [dead] = [each for each in election.scenarios if each.node == "a" and each.what is What.DEAD]
+    assert (set(dead.outcome.masters), dead.back.masters) == ({"b", "c"}, ("a",))

@@ -77,7 +77,7 @@ TRACKED_ROWS: Final = (
     Row(_BFD, "weight", Weight(clamp=False), "weight", (0, False), status=NOT_YET),
     Row(_BFD, "vrrp", Flag(), "vrrp", False, status=NOT_YET),
     Row(_BFD, "checker", Flag(), "checker", False, status=NO_EFFECT),
-    Row(_SYNC, "group", target="members", shape=LINES),
+    Row(_SYNC, "group", target="members", shape=LINES, first_wins=True),
     Row(_SYNC, "track_script", TRACK_SCRIPT, "track_scripts", shape=LINES),
     Row(_SYNC, "track_interface", TRACK_INTERFACE, "track_interfaces", shape=LINES),
     Row(_SYNC, "track_file", TRACK_FILE, "track_files", shape=LINES, status=NOT_YET, refuses=True),
