@@ -32,8 +32,10 @@ def start(lan: Lan, node: Node, priority: int, form: Form = PLAIN) -> Daemon:
 
 def malformed_packets(lan: Lan) -> None:
     """Fifty broken packets a second for ten seconds change nothing but counters, at the master and at the backup."""
-    daemons = (start(lan, lan.r1, 150), start(lan, lan.r2, 100).wait_state("BACKUP"))
-    lan.capture.wait("r1", count=2)
+    first = start(lan, lan.r1, 150)
+    lan.capture.wait("r1")  # or the other one might be MASTER before it
+    daemons = (first, start(lan, lan.r2, 100).wait_state("BACKUP"))
+    lan.capture.wait("r1", since=lan.capture.now(), count=2)
     before = [daemon.instance() for daemon in daemons]
 
     vip, attacker = IPv4Address("192.0.2.100"), lan.client.ipv4
