@@ -399,6 +399,7 @@ def _control(options: RunOptions, places: Places, parsed: Parsed, readiness: Rea
                     http_health=options.http_health,
                 ),
             )
+            gc.collect()  # each class with slots has left one without
             gc.freeze()
             gc.enable()
             try:
