@@ -143,16 +143,15 @@ class ThisHost:
 
     def _search(self, above: str, parts: Sequence[str], plain: int) -> Iterator[str]:
         """Names that match *parts* beneath a directory; in the first so many a wildcard is a letter like others."""
-        head, *rest = parts
-        if plain > 0 or _MAGIC.isdisjoint(head):
-            name = os.path.join(above, head)  # noqa: PTH118
-            if rest:
-                yield from self._search(name, rest, plain - 1)
-            elif os.path.lexists(name):
-                yield name
+        at = next((n for n, part in enumerate(parts) if n >= plain and not _MAGIC.isdisjoint(part)), len(parts))
+        directory = os.path.join(above, *parts[:at])  # noqa: PTH118
+        if at == len(parts):
+            if os.path.lexists(directory):
+                yield directory
             return
-        for each in sorted(self._fitting(above, head, directories=bool(rest))):
-            name = os.path.join(above, each)  # noqa: PTH118
+        rest = parts[at + 1 :]
+        for each in sorted(self._fitting(directory, parts[at], directories=bool(rest))):
+            name = os.path.join(directory, each)  # noqa: PTH118
             if rest:
                 yield from self._search(name, rest, 0)
             else:
