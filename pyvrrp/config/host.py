@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Final, Protocol
 
 FILES_MAX: Final = 1000  # includes of one configuration; keepalived ends at its limit of open files, mostly 1024
+WILDCARDS: Final = frozenset("*?[")  # a name with one of them is a pattern
 NAMES_MAX: Final = 100_000  # in the directories that patterns of one configuration look through
 SIZE_MAX: Final = 16 * 1024 * 1024  # octets of all files; 255 routers with 255 addresses each fit a hundred times
 

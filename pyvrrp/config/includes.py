@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 
 from pyvrrp.config.codes import Code
 from pyvrrp.config.complaints import Log, Severity, shown
-from pyvrrp.config.host import FILES_MAX, NAMES_MAX, SIZE_MAX, NoFiles, Setting, TooManyNames, Unreadable
+from pyvrrp.config.host import FILES_MAX, NAMES_MAX, SIZE_MAX, WILDCARDS, NoFiles, Setting, TooManyNames, Unreadable
 from pyvrrp.config.values import Place
 
 PATTERNS_MAX: Final = 2000  # looked for in all, each alternative in braces counts
@@ -36,7 +36,6 @@ _WANTS: Final = {
     "includea": _ALL,
 }
 _CHECKS: Final = {check: check for check in _ALL} | {"readable": _READ}
-_WILD: Final = frozenset("*?[")
 
 
 class Source(NamedTuple):
@@ -128,7 +127,7 @@ class Includes:
         return names
 
     def _tell_missing(self, pattern: str, place: Place, wants: frozenset[str], *, one_of_many: bool) -> None:
-        wild = not _WILD.isdisjoint(pattern)
+        wild = not WILDCARDS.isdisjoint(pattern)
         wanted = (_BRACE if one_of_many else _MATCH) in wants if not wild else _WILDCARD in wants and not one_of_many
         hint = "quotes and blanks are part of the name" if not _QUOTES_AND_BLANKS.isdisjoint(pattern) else ""
         severity = Severity.ABSENT if wanted else Severity.NOTE
@@ -148,7 +147,7 @@ class Includes:
             included = self._host.read(name, self._size_left)
         except Unreadable as error:
             wanted = _READ in wants
-            passing = error.directory and not _WILD.isdisjoint(pattern) and not wanted
+            passing = error.directory and not WILDCARDS.isdisjoint(pattern) and not wanted
             severity = Severity.ABSENT if wanted else Severity.NOTE
             message = f"'{shown(name)}' {error} - skipping"
             self._log.add(severity, place, message, hint=error.hint, dropped=not passing, code=Code.INCLUDE)

@@ -12,13 +12,23 @@ from pyvrrp.config.build import build, runnable
 from pyvrrp.config.check import check, check_interfaces
 from pyvrrp.config.codes import Code
 from pyvrrp.config.complaints import Log, Parsed, Severity
-from pyvrrp.config.host import FILES_MAX, NAMES_MAX, SIZE_MAX, Host, Included, NoHost, Setting, TooManyNames, Unreadable
+from pyvrrp.config.host import (
+    FILES_MAX,
+    NAMES_MAX,
+    SIZE_MAX,
+    WILDCARDS,
+    Host,
+    Included,
+    NoHost,
+    Setting,
+    TooManyNames,
+    Unreadable,
+)
 from pyvrrp.config.parser import Drafts, read
 from pyvrrp.config.values import Place
 from pyvrrp.errors import ConfigError
 
 NATIVE_SUFFIX: Final = ".toml"
-_MAGIC: Final = frozenset("*?[")
 _ANY_EXECUTE: Final = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 
 
@@ -113,7 +123,7 @@ def load(
 
 def _matching(name: str) -> Sequence[str]:
     """The files that are meant, at least one, whether it is there or not."""
-    if _MAGIC.isdisjoint(name) or is_native(name) or os.path.lexists(name):
+    if WILDCARDS.isdisjoint(name) or is_native(name) or os.path.lexists(name):
         return (name,)
     try:
         found = ThisHost().find(os.path.abspath(name), "", FILES_MAX + 1)  # noqa: PTH100  `Path` imports a lot
@@ -134,7 +144,7 @@ class ThisHost:
         if "\0" in pattern:
             return ()
         name = os.path.join(directory, pattern)  # noqa: PTH118
-        if _MAGIC.isdisjoint(pattern):
+        if WILDCARDS.isdisjoint(pattern):
             return (name,) if os.path.lexists(name) else ()
         absolute = "/" if name.startswith("/") else ""
         above = "" if pattern.startswith("/") else directory.lstrip("/")
@@ -143,14 +153,14 @@ class ThisHost:
 
     def _search(self, above: str, parts: Sequence[str], plain: int) -> Iterator[str]:
         """Names that match *parts* beneath a directory; in the first so many a wildcard is a letter like others."""
-        at = next((n for n, part in enumerate(parts) if n >= plain and not _MAGIC.isdisjoint(part)), len(parts))
+        at = next((n for n, part in enumerate(parts) if n >= plain and not WILDCARDS.isdisjoint(part)), len(parts))
         directory = os.path.join(above, *parts[:at])  # noqa: PTH118
         if at == len(parts):
             if os.path.lexists(directory):
                 yield directory
             return
         rest = parts[at + 1 :]
-        for each in sorted(self._fitting(directory, parts[at], directories=bool(rest))):
+        for each in self._fitting(directory, parts[at], directories=bool(rest)):
             name = os.path.join(directory, each)  # noqa: PTH118
             if rest:
                 yield from self._search(name, rest, 0)

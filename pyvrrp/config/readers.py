@@ -170,6 +170,19 @@ class Boolean:
         raise BadValue(f"invalid {words[0]} {reading.shown()} specified", hint="on, true, yes, off, false or no")
 
 
+def _number(pattern: re.Pattern[str], reading: Reading, text: str, word: int, *, lenient: bool) -> re.Match[str]:
+    """The number that a word begins with; what follows it is complained about, or too much."""
+    match = pattern.match(text)
+    digits = match is not None and match.group().strip("+-.")
+    if match is not None and digits and match.end() == len(text):
+        return match
+    message = f"invalid number {reading.shown(word)} for {reading.words[0]}"
+    if match is None or not digits or not lenient:
+        raise BadValue(message, Code.BAD_NUMBER, word=word)
+    reading.mend(f"{message}, using {shown(match.group())}", Code.BAD_NUMBER, word=word)
+    return match
+
+
 @dataclass(frozen=True, slots=True)
 class Integer:
     """
@@ -208,12 +221,7 @@ class Integer:
     def number(self, reading: Reading, text: str, word: int = 1) -> int:
         """One number in its range, without its unit."""
         keyword = reading.words[0]
-        match = _INTEGER.match(text)
-        if match is None or (match.end() < len(text) and not self.lenient):
-            raise BadValue(f"invalid number {reading.shown(word)} for {keyword}", Code.BAD_NUMBER, word=word)
-        if match.end() < len(text):
-            message = f"invalid number {reading.shown(word)} for {keyword}, using {shown(match.group())}"
-            reading.mend(message, Code.BAD_NUMBER, word=word)
+        match = _number(_INTEGER, reading, text, word, lenient=self.lenient)
         number = whole(match.group())
         if number == 0 and self.zero is not None:
             reading.mend(f"{keyword} must be greater than 0, setting to {self.zero}", Code.VALUE_RANGE, word=word)
@@ -256,13 +264,7 @@ class Seconds:
     def number(self, reading: Reading, text: str, word: int = 1) -> int:
         """One number in its range, in microseconds."""
         keyword = reading.words[0]
-        match = _DECIMAL.match(text)
-        whole_of_it = match is not None and match.end() == len(text)
-        if match is None or not (match["whole"] or match["fraction"]) or not (whole_of_it or self.lenient):
-            raise BadValue(f"invalid number {reading.shown(word)} for {keyword}", Code.BAD_NUMBER, word=word)
-        if not whole_of_it:
-            message = f"invalid number {reading.shown(word)} for {keyword}, using {shown(match.group())}"
-            reading.mend(message, Code.BAD_NUMBER, word=word)
+        match = _number(_DECIMAL, reading, text, word, lenient=self.lenient)
         fraction = match["fraction"] or ""
         if len(fraction) > self.digits:
             message = f"number {reading.shown(word)} has too many decimal places for {keyword}, {self.digits} are used"
@@ -301,13 +303,8 @@ class Weight:
         words = reading.words
         if len(words) < 2 and not self.required:
             raise missing(reading)
-        text = reading.word()
-        match = _INTEGER.match(text)
-        if match is None:
-            raise BadValue(f"invalid number {reading.shown()} for {words[0]}", Code.BAD_NUMBER)
-        weight = whole(match.group())
-        if match.end() < len(text):  # without a weight a failure would be FAULT
-            reading.mend(f"invalid number {reading.shown()} for {words[0]}, using {weight}", Code.BAD_NUMBER)
+        # Lenient, for without a weight a failure would be FAULT.
+        weight = whole(_number(_INTEGER, reading, reading.word(), 1, lenient=True).group())
         if abs(weight) > self.high:
             message = f"weight {reading.shown()} must be in [-{self.high}, {self.high}]"
             if not self.clamp:
