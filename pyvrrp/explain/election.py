@@ -10,17 +10,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
-from pyvrrp.explain.hearing import Split, apart
+from pyvrrp.explain.hearing import Priorities, Split, apart
 from pyvrrp.explain.outlook import Timers
 from pyvrrp.explain.routers import Member, Router
 from pyvrrp.explain.traps import Trap
 from pyvrrp.explain.watches import Key, Watch
 from pyvrrp.explain.wording import names
 from pyvrrp.protocol.constants import PRIORITY_OWNER
-
-Priorities: TypeAlias = Callable[[Member], int | None]
 
 
 class What(enum.StrEnum):

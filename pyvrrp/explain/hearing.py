@@ -10,11 +10,14 @@ import enum
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Final
+from typing import Final, TypeAlias
 
 from pyvrrp.explain.routers import Member, Router
 from pyvrrp.explain.wording import names, seconds
 from pyvrrp.protocol.constants import PRIORITY_OWNER, Family
+
+Priorities: TypeAlias = Callable[[Member], int | None]
+"""What a node's priority is in some situation; None where it does not take part."""
 
 _TTL: Final = 255
 
@@ -85,7 +88,7 @@ def between(one: Member, two: Member) -> tuple[Split, ...]:
     return (*_deafness(one, two), *_deafness(two, one), *_common(one, two))
 
 
-def apart(one: Member, two: Member, priorities: Callable[[Member], int | None] = Member.priority) -> bool:
+def apart(one: Member, two: Member, priorities: Priorities = Member.priority) -> bool:
     """Both would be MASTER: neither hears the other, or the one that would have to yield does not."""
     better = max(one, two, key=lambda member: priorities(member) or 0)
     return any(split.splits and split.deaf != better.node for split in between(one, two))

@@ -45,7 +45,7 @@ def run() -> int:
     sys.argv[0] = KEEPALIVED  # names, pid files and lines are keepalived's, as for one who starts us by that name
     from pyvrrp.pod.options import choose_pid_files, options_of_the_node, run_options  # noqa: PLC0415
 
-    _say("OpenShift IP Failover starts")
+    say("OpenShift IP Failover starts")
     environment = dict(os.environ)  # steps 3 and 4: the node's file is read when the variables have been
     words, said = options_of_the_node()
     options, complaints = run_options(words)
@@ -62,10 +62,10 @@ def run() -> int:
     try:
         return launch.run(options)
     finally:
-        _say("OpenShift IP Failover service terminated.")
+        say("OpenShift IP Failover service terminated.")
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     """A line of the wrapper: indented, on standard output."""
-    with contextlib.suppress(OSError, ValueError):  # a reader that went away is no reason not to serve
+    with contextlib.suppress(OSError, ValueError):  # a reader that went away is no reason not to go on
         print(f"  - {text}", flush=True)

@@ -33,6 +33,7 @@ from pyvrrp.errors import KernelError, NotPermitted, VrrpError
 from pyvrrp.net import rights
 from pyvrrp.net.linux import LinuxSystem
 from pyvrrp.net.system import System, VirtualAddress
+from pyvrrp.pod.entry import say
 from pyvrrp.pod.node import facts
 from pyvrrp.pod.options import NAME, options_of_the_node, run_options
 from pyvrrp.pod.source import in_words
@@ -50,20 +51,20 @@ def remove() -> int:
     Returns:
         0, also where nothing was to be done; else why something stays, as `pyvrrp run` would say it.
     """
-    _say("OpenShift IP Failover is removed")
+    say("OpenShift IP Failover is removed")
     rights.take_effect()
     environment = dict(os.environ)  # the node's file may change ours
     options, _ = run_options(options_of_the_node()[0])
     pod = read_environment(environment, facts(environment), lambda _: 0)
     for complaint in pod.complaints:
         if complaint.dropped or complaint.fatal:
-            _say(f"ERROR: {in_words(complaint)}")
+            say(f"ERROR: {in_words(complaint)}")
     failures = [*_end_daemon(options)]
     if not _lives(options):
         failures += _forget_rule(pod)
     failures += _addresses(pod, options)
     for error in failures:
-        _say(f"ERROR: {error}")
+        say(f"ERROR: {error}")
     return launch.exit_code(failures[0]) if failures else launch.EXIT_OK
 
 
@@ -80,7 +81,7 @@ def _end_daemon(options: RunOptions) -> Iterator[VrrpError]:
         # Containers that share the directory need not share process numbers: theirs may be anybody's here.
         asked = daemon.pid != os.getpid() and is_daemon(daemon.pid)
         if asked:
-            _say(f"Ending the daemon, pid {daemon.pid}")
+            say(f"Ending the daemon, pid {daemon.pid}")
             os.kill(daemon.pid, signal.SIGTERM)
         end = time.monotonic() + END_S  # also where its number is nobody's any more: then its engine ends just now
         while time.monotonic() < end:
@@ -118,7 +119,7 @@ def _forget_rule(pod: PodConfiguration) -> Iterator[VrrpError]:
 
     try:
         if firewall.forget():
-            _say(f"Removed the firewall table inet {firewall.TABLE}")
+            say(f"Removed the firewall table inet {firewall.TABLE}")
     except KernelError as error:
         yield error
 
@@ -137,10 +138,10 @@ def _addresses(pod: PodConfiguration, options: RunOptions) -> Iterator[VrrpError
             runtime = None
         wanted = _stray(pod, system, runtime)
         if not wanted:
-            _say("No virtual address is left here")
+            say("No virtual address is left here")
         for address, failure in zip(wanted, system.remove(wanted), strict=True):
             if failure is None:
-                _say(f"Removed {address.address} from {address.interface}")
+                say(f"Removed {address.address} from {address.interface}")
             else:
                 yield failure
 
@@ -157,8 +158,3 @@ def _stray(pod: PodConfiguration, system: System, runtime: RuntimeDirectory | No
     if runtime is None:
         return leftovers(present, None, configured, ())
     return leftovers(present, runtime.predecessor, configured, runtime.others())
-
-
-def _say(text: str) -> None:
-    with contextlib.suppress(OSError, ValueError):  # a reader that went away is no reason to leave addresses behind
-        print(f"  - {text}", flush=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from pyvrrp.config.model import Command, GlobalSettings
+from pyvrrp.daemon.daemonise import reset_signals
 from pyvrrp.errors import ConfigError, KernelError
 from pyvrrp.trackers import children
 from pyvrrp.trackers.children import (
@@ -59,13 +60,10 @@ def descriptors() -> int:
 @pytest.fixture(name="_like_the_daemon")
 def _none_ignored() -> Iterator[None]:
     """Ignore no signal, as the daemon from its start on; who started the tests may, as `nohup` does."""
-    given_back = {signal.SIGPIPE, signal.SIGXFSZ}  # Python ignores them itself, but not for its children
     ignored = [number for number in signal.valid_signals() if signal.getsignal(number) == signal.SIG_IGN]
-    changed = [number for number in ignored if number not in given_back]
-    for number in changed:
-        signal.signal(number, signal.SIG_DFL)
+    reset_signals()
     yield
-    for number in changed:
+    for number in ignored:
         signal.signal(number, signal.SIG_IGN)
 
 
